@@ -1,0 +1,187 @@
+"""HTTP as the rest of fpin sees it: the only import of httpx outside the devnet.
+
+Knows time-outs, redirects, proxies and how transport failures become `Unavailable`. Knows nothing of
+providers, nodes or indexers: a caller says what to call the peer in messages and which error to raise.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json as jsonlib
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from fpin._version import __version__
+from fpin.errors import FpinError, Unavailable
+
+if TYPE_CHECKING:
+    import httpx
+
+USER_AGENT = f"fpin/{__version__}"
+
+Guard = Callable[[str], None]
+"""Called with the URL of each request, redirects included, before anything is sent; raises to refuse."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reply:
+    """A complete answer. Header names are lower case."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+    url: str
+
+    @property
+    def text(self) -> str:
+        return self.body.decode("utf-8", "replace")
+
+    def json(self) -> Any:
+        """Return the body as JSON; raises ValueError when it is not."""
+        return jsonlib.loads(self.body)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StreamReply:
+    """An answer whose body is still on the wire. Header names are lower case."""
+
+    status: int
+    headers: Mapping[str, str]
+    chunks: Iterator[bytes]
+    url: str
+
+
+@dataclass(frozen=True, slots=True)
+class Timeout:
+    """Seconds to wait: for a connection, and for each single read or write. None waits for ever."""
+
+    connect: float = 10.0
+    io: float | None = 30.0
+
+
+class Http:
+    """A connection pool. Safe to share between threads; close it, or use it in a ``with``.
+
+    *guard* sees every URL before it is asked. Nothing is retried here: whether a request may be
+    repeated is the protocol's knowledge, not the transport's.
+    """
+
+    def __init__(self, *, guard: Guard | None = None) -> None:
+        import httpx  # 0.1 s to import; `fpin --help` and offline commands never need it
+
+        def before(request: httpx.Request) -> None:
+            if guard is not None:
+                guard(str(request.url))
+
+        self._client = httpx.Client(
+            headers={"User-Agent": USER_AGENT, "Accept-Encoding": "identity"},
+            event_hooks={"request": [before]},
+            follow_redirects=False,
+            limits=httpx.Limits(max_connections=64, max_keepalive_connections=16),
+        )
+
+    def __enter__(self) -> Http:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        self._client.close()
+
+    def request(
+        self,
+        method: str,
+        url: str,
+        *,
+        headers: Mapping[str, str] | None = None,
+        content: bytes | Iterable[bytes] | None = None,
+        json: object = None,
+        timeout: Timeout | None = None,
+        peer: str | None = None,
+        error: type[FpinError] = Unavailable,
+        max_body: int = 64 * 2**20,
+    ) -> Reply:
+        """Send a request and read the whole answer, whatever its status.
+
+        Raises *error* with a message that starts with *peer* (default: the URL) when there is no
+        complete answer, or one of more than *max_body* bytes. Redirects are not followed: the
+        answer is returned as it is.
+        """
+        with self.stream(
+            method, url, headers=headers, content=content, json=json, timeout=timeout, peer=peer, error=error
+        ) as reply:
+            parts: list[bytes] = []
+            size = 0
+            for chunk in reply.chunks:
+                size += len(chunk)
+                if size > max_body:
+                    raise error(f"{peer or url}: the answer is larger than {max_body} bytes")
+                parts.append(chunk)
+            return Reply(status=reply.status, headers=reply.headers, body=b"".join(parts), url=reply.url)
+
+    @contextlib.contextmanager
+    def stream(
+        self,
+        method: str,
+        url: str,
+        *,
+        headers: Mapping[str, str] | None = None,
+        content: bytes | Iterable[bytes] | None = None,
+        json: object = None,
+        timeout: Timeout | None = None,
+        peer: str | None = None,
+        error: type[FpinError] = Unavailable,
+    ) -> Iterator[StreamReply]:
+        """Send a request and hand out the answer while its body arrives.
+
+        Transport failures raise *error*, also those met while the caller reads ``chunks``.
+        """
+        import httpx
+
+        name = peer or url
+        limits = timeout or Timeout()
+        all_headers = dict(headers or {})
+        if json is not None:
+            content = jsonlib.dumps(json, separators=(",", ":")).encode()
+            all_headers.setdefault("Content-Type", "application/json")
+        with (
+            transport_errors(name, error),
+            self._client.stream(
+                method,
+                url,
+                headers=all_headers,
+                content=content,
+                timeout=httpx.Timeout(limits.io, connect=limits.connect),
+            ) as response,
+        ):
+            yield StreamReply(
+                status=response.status_code,
+                headers={key.lower(): value for key, value in response.headers.items()},
+                chunks=response.iter_bytes(),
+                url=str(response.url),
+            )
+
+
+@contextlib.contextmanager
+def transport_errors(peer: str, error: type[FpinError]) -> Iterator[None]:
+    """Turn httpx's failures to get an answer into *error*, once, keeping the cause."""
+    import httpx
+
+    try:
+        yield
+    except httpx.TimeoutException as exc:
+        raise error(f"{peer} did not answer in time") from exc
+    except httpx.UnsupportedProtocol as exc:
+        raise error(f"{peer}: not an http or https address") from exc
+    except (httpx.TransportError, httpx.InvalidURL, httpx.DecodingError) as exc:
+        raise error(f"{peer} cannot be reached: {str(exc) or type(exc).__name__}") from exc
+
+
+def retry_after(headers: Mapping[str, str]) -> float | None:
+    """Return the seconds a ``Retry-After`` header asks for; None without a usable one."""
+    try:
+        return max(0.0, float(headers["retry-after"]))
+    except (KeyError, ValueError):
+        return None

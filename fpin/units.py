@@ -1,0 +1,94 @@
+"""Token amounts, epochs and sizes: named types, parsed and printed in one place.
+
+Amounts are integers in base units (10**18 to the token) everywhere; floats never hold money.
+"""
+
+from __future__ import annotations
+
+import re
+from decimal import Decimal, InvalidOperation
+from typing import NewType
+
+UsdfcUnits = NewType("UsdfcUnits", int)  # 10**18 units = 1 USDFC
+AttoFil = NewType("AttoFil", int)  # 10**18 attoFIL = 1 FIL
+Epochs = NewType("Epochs", int)  # a duration; 1 epoch = 30 s of chain time
+Epoch = NewType("Epoch", int)  # a point in chain time, counted from genesis
+
+DECIMALS = 18
+ONE_TOKEN = 10**DECIMALS
+EPOCH_SECONDS = 30
+EPOCHS_PER_DAY = Epochs(2880)
+EPOCHS_PER_MONTH = Epochs(86400)  # a month is always 30 days
+
+KIB, MIB, GIB, TIB = 2**10, 2**20, 2**30, 2**40
+
+
+def format_token(units: int) -> str:
+    """Return *units* as a decimal number of tokens, exact, without trailing zeros.
+
+    >>> format_token(1_500_000_000_000_000_000), format_token(1), format_token(-2 * 10**18)
+    ('1.5', '0.000000000000000001', '-2')
+    """
+    sign = "-" if units < 0 else ""
+    whole, fraction = divmod(abs(units), ONE_TOKEN)
+    if fraction == 0:
+        return f"{sign}{whole}"
+    return f"{sign}{whole}.{fraction:018d}".rstrip("0")
+
+
+def parse_token(text: str) -> int:
+    """Return the base units of a decimal number of tokens; the inverse of `format_token`.
+
+    Raises ValueError when *text* is not a plain non-negative number or is finer than one base unit.
+
+    >>> parse_token("0.12")
+    120000000000000000
+    """
+    if not re.fullmatch(r"\d+(\.\d*)?|\.\d+", text.strip()):
+        raise ValueError(f"not an amount: {text!r}")
+    try:
+        units = Decimal(text.strip()).scaleb(DECIMALS)
+    except InvalidOperation as exc:
+        raise ValueError(f"not an amount: {text!r}") from exc
+    if units != units.to_integral_value():
+        raise ValueError(f"finer than 10**-{DECIMALS}: {text!r}")
+    return int(units)
+
+
+def short_token(units: int, *, digits: int = 4) -> str:
+    """Return *units* in tokens for people: rounded up to *digits* decimals, so that nothing costs "0".
+
+    >>> short_token(120_000_000_000_000_001), short_token(0), short_token(5 * ONE_TOKEN)
+    ('0.1201', '0', '5')
+    """
+    step = 10 ** (DECIMALS - digits)
+    return format_token(-(-units // step) * step)
+
+
+def format_size(size: int) -> str:
+    """Return *size* bytes for people, in binary units.
+
+    >>> format_size(512), format_size(1536), format_size(1_065_353_216)
+    ('512 B', '1.5 KiB', '1016.0 MiB')
+    """
+    value = float(size)
+    for unit in ("B", "KiB", "MiB", "GiB", "TiB"):
+        if value < 1024 or unit == "TiB":
+            return f"{size} B" if unit == "B" else f"{value:.1f} {unit}"
+        value /= 1024
+    raise AssertionError("unreachable")
+
+
+def format_epochs(epochs: int) -> str:
+    """Return a duration of *epochs* for people, in its two largest units.
+
+    >>> format_epochs(2880 * 3 + 120), format_epochs(3), format_epochs(0)
+    ('3 d 1 h', '1 min 30 s', '0 s')
+    """
+    seconds = epochs * EPOCH_SECONDS
+    parts = []
+    for unit, length in (("d", 86400), ("h", 3600), ("min", 60), ("s", 1)):
+        count, seconds = divmod(seconds, length)
+        if count:
+            parts.append(f"{count} {unit}")
+    return " ".join(parts[:2]) or "0 s"
