@@ -1,0 +1,404 @@
+"""The SQLite file behind `Store`, and all SQL there is."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import sqlite3
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from fpin.errors import LocalError
+from fpin.store.migrations import MIGRATIONS
+from fpin.store.model import Copy, CopyState, Piece, Pin, Submission
+
+_COPY_COLUMNS = """
+    c.copy, c.piece, c.provider_id, c.provider_url, c.state, c.reason, c.uploaded, c.submission,
+    c.data_set_id, c.piece_id, s.tx, c.ad_cid, c.removal_tx, c.removal_ad_cid, c.changed
+"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewPiece:
+    """A piece as it is written down with its pin."""
+
+    piece_cid: str
+    size: int
+
+
+class Store:
+    """The pins of one user. Use it in a ``with``; one per thread."""
+
+    def __init__(self, path: Path) -> None:
+        """Open the store at *path*, created and migrated as needed.
+
+        Raises LocalError when it cannot be opened, is no store, or was written by a newer fpin.
+        """
+        self._path = path
+        with self._local_errors():
+            self._db = sqlite3.connect(path, isolation_level=None, timeout=30)
+            self._db.row_factory = sqlite3.Row
+            try:
+                path.chmod(0o600)
+                self._db.execute("PRAGMA foreign_keys = ON")
+                self._db.execute("PRAGMA journal_mode = WAL")
+                # FULL: a transition that cost money must be on disk before the next step is taken.
+                self._db.execute("PRAGMA synchronous = FULL")
+                self._migrate()
+            except BaseException:
+                self._db.close()
+                raise
+
+    def __enter__(self) -> Store:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        self._db.close()
+
+    # Reading
+
+    def pins(self, chain_id: int) -> list[Pin]:
+        """Return the pins on *chain_id*, oldest first."""
+        rows = self._db.execute("SELECT pin FROM pins WHERE chain_id = ? ORDER BY pin", (chain_id,))
+        return [self.pin(row[0]) for row in rows.fetchall()]
+
+    def pin(self, pin: int) -> Pin:
+        """Return the pin in row *pin* as it is now."""
+        row = self._db.execute(
+            """
+            SELECT pin, chain_id, root_cid, name, path, profile, size, files, car_size, copies_wanted,
+                   sample, created FROM pins WHERE pin = ?
+            """,
+            (pin,),
+        ).fetchone()
+        fields = dict(row)
+        fields["sample"] = tuple(json.loads(fields["sample"]))
+        return Pin(**fields, pieces=self._pieces(pin))
+
+    def pin_of_root(self, chain_id: int, root_cid: bytes) -> Pin | None:
+        row = self._db.execute(
+            "SELECT pin FROM pins WHERE chain_id = ? AND root_cid = ?", (chain_id, root_cid)
+        ).fetchone()
+        return self.pin(row[0]) if row else None
+
+    def submission(self, submission: int) -> Submission:
+        row = self._db.execute(
+            """
+            SELECT submission, provider_id, payer, data_set_id, client_data_set_id, nonce, tx
+            FROM submissions WHERE submission = ?
+            """,
+            (submission,),
+        ).fetchone()
+        copies = self._db.execute(
+            "SELECT copy FROM copies WHERE submission = ? ORDER BY place", (submission,)
+        ).fetchall()
+        return Submission(
+            submission=row["submission"],
+            provider_id=row["provider_id"],
+            payer=row["payer"],
+            data_set_id=row["data_set_id"],
+            client_data_set_id=int(row["client_data_set_id"]),
+            nonce=int(row["nonce"]),
+            tx=row["tx"],
+            copies=tuple(copy["copy"] for copy in copies),
+        )
+
+    def history(self, copy: int) -> list[tuple[int, str]]:
+        """Return the transitions of a copy as (unix seconds, state), oldest first."""
+        rows = self._db.execute("SELECT at, state FROM journal WHERE copy = ? ORDER BY entry", (copy,))
+        return [(row[0], row[1]) for row in rows.fetchall()]
+
+    def live_holders(self, chain_id: int, piece_cid: str, provider_id: int) -> int:
+        """Return how many copies of *piece_cid* at *provider_id* are on chain and not being removed."""
+        row = self._db.execute(
+            """
+            SELECT count(*) FROM copies c JOIN pieces p USING (piece) JOIN pins USING (pin)
+            WHERE chain_id = ? AND piece_cid = ? AND provider_id = ? AND state IN ('confirmed', 'advertised')
+            """,
+            (chain_id, piece_cid, provider_id),
+        ).fetchone()
+        return int(row[0])
+
+    def _pieces(self, pin: int) -> tuple[Piece, ...]:
+        copies: dict[int, list[Copy]] = {}
+        rows = self._db.execute(
+            f"""
+            SELECT {_COPY_COLUMNS} FROM copies c JOIN pieces USING (piece)
+            LEFT JOIN submissions s ON s.submission = c.submission
+            WHERE pin = ? ORDER BY c.copy
+            """,
+            (pin,),
+        )
+        for row in rows.fetchall():
+            copies.setdefault(row["piece"], []).append(_copy(row))
+        pieces = self._db.execute(
+            "SELECT piece, position, piece_cid, size FROM pieces WHERE pin = ? ORDER BY position", (pin,)
+        )
+        return tuple(
+            Piece(**dict(row), copies=tuple(copies.get(row["piece"], ()))) for row in pieces.fetchall()
+        )
+
+    # Writing: a pin
+
+    def record_pin(
+        self,
+        *,
+        chain_id: int,
+        root_cid: bytes,
+        name: str | None,
+        path: str | None,
+        profile: str,
+        size: int,
+        files: int,
+        copies_wanted: int,
+        sample: Sequence[str],
+        pieces: Sequence[NewPiece],
+    ) -> Pin:
+        """Write down a pin and its pieces; for a root already there, what changed of it.
+
+        A pin whose pieces were cut otherwise before gets the new pieces beside those that still have
+        copies: what is on chain is never forgotten.
+        """
+        with self._transaction():
+            row = self._db.execute(
+                "SELECT pin FROM pins WHERE chain_id = ? AND root_cid = ?", (chain_id, root_cid)
+            ).fetchone()
+            car_size = sum(piece.size for piece in pieces)
+            if row is None:
+                cursor = self._db.execute(
+                    """
+                    INSERT INTO pins (chain_id, root_cid, name, path, profile, size, files, car_size,
+                                      copies_wanted, sample, created)
+                    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+                    """,
+                    (
+                        chain_id,
+                        root_cid,
+                        name,
+                        path,
+                        profile,
+                        size,
+                        files,
+                        car_size,
+                        copies_wanted,
+                        json.dumps(list(sample)),
+                        _now(),
+                    ),
+                )
+                pin = int(cursor.lastrowid or 0)
+            else:
+                pin = row[0]
+                self._db.execute(
+                    """
+                    UPDATE pins SET name = coalesce(?, name), path = coalesce(?, path), copies_wanted = ?
+                    WHERE pin = ?
+                    """,
+                    (name, path, copies_wanted, pin),
+                )
+            known = {piece.piece_cid for piece in self._pieces(pin)}
+            for position, piece in enumerate(pieces, start=len(known)):
+                if piece.piece_cid not in known:
+                    self._db.execute(
+                        "INSERT INTO pieces (pin, position, piece_cid, size) VALUES (?, ?, ?, ?)",
+                        (pin, position, piece.piece_cid, piece.size),
+                    )
+        return self.pin(pin)
+
+    # Writing: the way in
+
+    def plan_copy(self, piece: int, *, provider_id: int, provider_url: str) -> int:
+        """A provider was chosen for *piece*. Returns the row of the new copy."""
+        with self._transaction():
+            cursor = self._db.execute(
+                """
+                INSERT INTO copies (piece, provider_id, provider_url, state, changed) VALUES (?, ?, ?, ?, ?)
+                """,
+                (piece, provider_id, provider_url, CopyState.PLANNED, _now()),
+            )
+            copy = int(cursor.lastrowid or 0)
+            self._journal(copy, CopyState.PLANNED, provider_id=provider_id)
+        return copy
+
+    def mark_parked(self, copy: int, *, uploaded: bool) -> None:
+        """The provider says that it holds the bytes; *uploaded* tells whether we sent them."""
+        with self._transaction():
+            self._db.execute("UPDATE copies SET uploaded = max(uploaded, ?) WHERE copy = ?", (uploaded, copy))
+            self._move(copy, CopyState.PARKED, uploaded=uploaded)
+
+    def mark_signed(
+        self,
+        copies: Sequence[int],
+        *,
+        provider_id: int,
+        payer: str,
+        data_set_id: int | None,
+        client_data_set_id: int,
+        nonce: int,
+    ) -> Submission:
+        """An add of *copies*, in this order, is about to be signed and sent under *nonce*."""
+        with self._transaction():
+            cursor = self._db.execute(
+                """
+                INSERT INTO submissions
+                    (provider_id, payer, data_set_id, client_data_set_id, nonce, state, created)
+                VALUES (?, ?, ?, ?, ?, 'signed', ?)
+                """,
+                (provider_id, payer, data_set_id, str(client_data_set_id), str(nonce), _now()),
+            )
+            submission = int(cursor.lastrowid or 0)
+            for place, copy in enumerate(copies):
+                self._db.execute(
+                    "UPDATE copies SET submission = ?, place = ? WHERE copy = ?", (submission, place, copy)
+                )
+                self._move(copy, CopyState.SIGNED, nonce=str(nonce))
+        return self.submission(submission)
+
+    def mark_submitted(self, submission: int, *, tx: str) -> None:
+        """The provider took the add and named its transaction."""
+        with self._transaction():
+            self._db.execute(
+                "UPDATE submissions SET state = 'submitted', tx = ? WHERE submission = ?", (tx, submission)
+            )
+            for copy in self.submission(submission).copies:
+                self._move(copy, CopyState.SUBMITTED, tx=tx)
+
+    def mark_confirmed(self, submission: int, *, data_set_id: int, first_piece_id: int) -> None:
+        """The chain holds the pieces of *submission*, with ids counted up from *first_piece_id*."""
+        with self._transaction():
+            self._db.execute(
+                "UPDATE submissions SET state = 'confirmed', data_set_id = ? WHERE submission = ?",
+                (data_set_id, submission),
+            )
+            for place, copy in enumerate(self.submission(submission).copies):
+                self.mark_on_chain(copy, data_set_id=data_set_id, piece_id=first_piece_id + place)
+
+    def mark_on_chain(self, copy: int, *, data_set_id: int, piece_id: int) -> None:
+        """The chain holds this copy, by whatever way it came there."""
+        with self._transaction():
+            self._db.execute(
+                "UPDATE copies SET data_set_id = ?, piece_id = ? WHERE copy = ?",
+                (data_set_id, piece_id, copy),
+            )
+            self._move(copy, CopyState.CONFIRMED, data_set_id=data_set_id, piece_id=piece_id)
+
+    def mark_advertised(self, copy: int, *, ad_cid: str | None) -> None:
+        """An indexer was seen to have it; *ad_cid* where the advertisement is known."""
+        with self._transaction():
+            self._db.execute("UPDATE copies SET ad_cid = coalesce(?, ad_cid) WHERE copy = ?", (ad_cid, copy))
+            self._move(copy, CopyState.ADVERTISED, ad_cid=ad_cid)
+
+    def mark_failed(self, copy: int, *, reason: str) -> None:
+        """Given up at this provider. Nothing is on chain for it."""
+        with self._transaction():
+            self._db.execute("UPDATE copies SET reason = ? WHERE copy = ?", (reason, copy))
+            self._move(copy, CopyState.FAILED, reason=reason)
+
+    def mark_unsigned(self, submission: int, *, reason: str) -> None:
+        """The chain refused the add for good: its copies are parked again and need a new nonce."""
+        with self._transaction():
+            for copy in self.submission(submission).copies:
+                self._db.execute("UPDATE copies SET submission = NULL, place = NULL WHERE copy = ?", (copy,))
+                self._move(copy, CopyState.PARKED, reason=reason)
+            self._db.execute("UPDATE submissions SET state = 'refused' WHERE submission = ?", (submission,))
+
+    # Writing: the way out
+
+    def mark_removing(self, copy: int) -> None:
+        """The removal is about to be asked for."""
+        with self._transaction():
+            self._move(copy, CopyState.REMOVING)
+
+    def mark_scheduled(self, copy: int, *, tx: str | None) -> None:
+        """The chain has the removal in its queue; *tx* is None when somebody else put it there."""
+        with self._transaction():
+            self._db.execute(
+                "UPDATE copies SET removal_tx = coalesce(?, removal_tx) WHERE copy = ?", (tx, copy)
+            )
+            self._move(copy, CopyState.SCHEDULED, tx=tx)
+
+    def mark_removed(self, copy: int) -> None:
+        """The piece is no longer live on chain."""
+        with self._transaction():
+            self._move(copy, CopyState.REMOVED)
+
+    def mark_unadvertised(self, copy: int, *, ad_cid: str) -> None:
+        """The provider's removal advertisement was seen on its signed chain."""
+        with self._transaction():
+            self._db.execute("UPDATE copies SET removal_ad_cid = ? WHERE copy = ?", (ad_cid, copy))
+            self._move(copy, CopyState.UNADVERTISED, ad_cid=ad_cid)
+
+    def mark_gone(self, copy: int) -> None:
+        """The indexer no longer lists it."""
+        with self._transaction():
+            self._move(copy, CopyState.GONE)
+
+    # Below
+
+    def _move(self, copy: int, state: CopyState, **detail: object) -> None:
+        self._db.execute("UPDATE copies SET state = ?, changed = ? WHERE copy = ?", (state, _now(), copy))
+        self._journal(copy, state, **detail)
+
+    def _journal(self, copy: int, state: CopyState, **detail: object) -> None:
+        self._db.execute(
+            "INSERT INTO journal (at, copy, state, detail) VALUES (?, ?, ?, ?)",
+            (_now(), copy, state, json.dumps(detail)),
+        )
+
+    def _migrate(self) -> None:
+        version = self._db.execute("PRAGMA user_version").fetchone()[0]
+        if version > len(MIGRATIONS):
+            raise LocalError(
+                f"the store {self._path} was written by a newer fpin (schema {version})",
+                hint="upgrade fpin, or set FPIN_HOME to another folder",
+                path=str(self._path),
+            )
+        while version < len(MIGRATIONS):
+            with self._transaction():
+                # Read again inside the transaction: another process may have migrated meanwhile.
+                version = self._db.execute("PRAGMA user_version").fetchone()[0]
+                if version < len(MIGRATIONS):
+                    MIGRATIONS[version](self._db)
+                    version += 1
+                    self._db.execute(f"PRAGMA user_version = {version}")
+
+    @contextlib.contextmanager
+    def _transaction(self) -> Iterator[None]:
+        """All or nothing; a transaction inside a transaction belongs to the outer one."""
+        if self._db.in_transaction:
+            yield
+            return
+        with self._local_errors():
+            self._db.execute("BEGIN IMMEDIATE")
+            try:
+                yield
+            except BaseException:
+                self._db.execute("ROLLBACK")
+                raise
+            self._db.execute("COMMIT")
+
+    @contextlib.contextmanager
+    def _local_errors(self) -> Iterator[None]:
+        try:
+            yield
+        except (sqlite3.Error, OSError) as exc:
+            raise LocalError(
+                f"the store {self._path} cannot be used: {exc}",
+                hint="free some space, correct its permissions, or set FPIN_HOME to another folder",
+                path=str(self._path),
+            ) from exc
+
+
+def _copy(row: sqlite3.Row) -> Copy:
+    fields = {name: row[name] for name in row.keys() if name != "piece"}  # noqa: SIM118  (a Row is no dict)
+    fields["state"] = CopyState(fields["state"])
+    fields["uploaded"] = bool(fields["uploaded"])
+    return Copy(**fields)
+
+
+def _now() -> int:
+    return int(time.time())

@@ -1,0 +1,93 @@
+"""The store's schema as numbered steps. A step that was released is never edited; a change is a new one."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable
+
+
+def _m001_pins_pieces_copies(db: sqlite3.Connection) -> None:
+    # Nonces and client data set ids are decimal TEXT: they have 256 bits, SQLite's integers 63.
+    db.execute(
+        """
+        CREATE TABLE pins (
+            pin INTEGER PRIMARY KEY,
+            chain_id INTEGER NOT NULL,
+            root_cid BLOB NOT NULL,
+            name TEXT,
+            path TEXT,
+            profile TEXT NOT NULL,
+            size INTEGER NOT NULL,
+            files INTEGER NOT NULL,
+            car_size INTEGER NOT NULL,
+            copies_wanted INTEGER NOT NULL,
+            sample TEXT NOT NULL,
+            created INTEGER NOT NULL,
+            UNIQUE (chain_id, root_cid)
+        )
+        """
+    )
+    db.execute(
+        """
+        CREATE TABLE pieces (
+            piece INTEGER PRIMARY KEY,
+            pin INTEGER NOT NULL REFERENCES pins ON DELETE CASCADE,
+            position INTEGER NOT NULL,
+            piece_cid TEXT NOT NULL,
+            size INTEGER NOT NULL,
+            UNIQUE (pin, position)
+        )
+        """
+    )
+    db.execute(
+        """
+        CREATE TABLE submissions (
+            submission INTEGER PRIMARY KEY,
+            provider_id INTEGER NOT NULL,
+            payer TEXT NOT NULL,
+            data_set_id INTEGER,
+            client_data_set_id TEXT NOT NULL,
+            nonce TEXT NOT NULL,
+            state TEXT NOT NULL,
+            tx TEXT,
+            created INTEGER NOT NULL
+        )
+        """
+    )
+    db.execute(
+        """
+        CREATE TABLE copies (
+            copy INTEGER PRIMARY KEY,
+            piece INTEGER NOT NULL REFERENCES pieces ON DELETE CASCADE,
+            provider_id INTEGER NOT NULL,
+            provider_url TEXT NOT NULL,
+            state TEXT NOT NULL,
+            reason TEXT,
+            uploaded INTEGER NOT NULL DEFAULT 0,
+            submission INTEGER REFERENCES submissions,
+            place INTEGER,
+            data_set_id INTEGER,
+            piece_id INTEGER,
+            ad_cid TEXT,
+            removal_tx TEXT,
+            removal_ad_cid TEXT,
+            changed INTEGER NOT NULL
+        )
+        """
+    )
+    db.execute(
+        """
+        CREATE TABLE journal (
+            entry INTEGER PRIMARY KEY,
+            at INTEGER NOT NULL,
+            copy INTEGER NOT NULL,
+            state TEXT NOT NULL,
+            detail TEXT NOT NULL
+        )
+        """
+    )
+    db.execute("CREATE INDEX copies_by_piece ON copies (piece)")
+    db.execute("CREATE INDEX pieces_by_cid ON pieces (piece_cid)")
+
+
+MIGRATIONS: tuple[Callable[[sqlite3.Connection], None], ...] = (_m001_pins_pieces_copies,)

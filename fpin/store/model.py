@@ -1,0 +1,135 @@
+"""What the store holds, as values: pins made of pieces made of copies, and the submissions that add them.
+
+States of a copy, in order::
+
+    planned      a provider was chosen; nothing was sent
+    parked       the provider holds the bytes (find-piece said so); not paid for, kept for 2 h
+    signed       the nonce of the add is written down; the request may or may not have been sent
+    submitted    the provider answered with a transaction hash
+    confirmed    the chain holds the piece: data set and piece id are known
+    advertised   an indexer has it, or has processed the provider's advertisement of it
+    failed       given up at this provider; `reason` says why
+
+and on the way out::
+
+    removing             the removal is about to be, or was, asked for; the piece is still live
+    scheduled            the removal transaction is known; the piece goes at the proving boundary
+    removed              no longer live on chain
+    unadvertised         the provider's removal advertisement was seen
+    gone                 … and the indexer has forgotten the record
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class CopyState(StrEnum):
+    PLANNED = "planned"
+    PARKED = "parked"
+    SIGNED = "signed"
+    SUBMITTED = "submitted"
+    CONFIRMED = "confirmed"
+    ADVERTISED = "advertised"
+    FAILED = "failed"
+    REMOVING = "removing"
+    SCHEDULED = "scheduled"
+    REMOVED = "removed"
+    UNADVERTISED = "unadvertised"
+    GONE = "gone"
+
+
+ON_CHAIN = frozenset({CopyState.CONFIRMED, CopyState.ADVERTISED})
+UNFINISHED = frozenset({CopyState.PLANNED, CopyState.PARKED, CopyState.SIGNED, CopyState.SUBMITTED})
+LEAVING = frozenset({CopyState.REMOVING, CopyState.SCHEDULED, CopyState.REMOVED, CopyState.UNADVERTISED})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Copy:
+    """One piece at one provider."""
+
+    copy: int  # row
+    provider_id: int
+    provider_url: str
+    state: CopyState
+    reason: str | None  # why it failed
+    uploaded: bool  # False: the provider already had the bytes
+    submission: int | None
+    data_set_id: int | None  # known from `confirmed` on
+    piece_id: int | None
+    tx: str | None  # the transaction that added it
+    ad_cid: str | None
+    removal_tx: str | None
+    removal_ad_cid: str | None
+    changed: int  # unix seconds of the last transition
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Piece:
+    """A CAR of a pin, and where it is."""
+
+    piece: int  # row
+    position: int
+    piece_cid: str
+    size: int  # bytes of CAR
+    copies: tuple[Copy, ...]
+
+    @property
+    def held(self) -> tuple[Copy, ...]:
+        """The copies that the chain holds and that nobody asked to remove."""
+        return tuple(copy for copy in self.copies if copy.state in ON_CHAIN)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pin:
+    """Content that was asked to be kept, by its root CID."""
+
+    pin: int  # row
+    chain_id: int
+    root_cid: bytes
+    name: str | None
+    path: str | None  # absolute; None when it did not come from a path
+    profile: str
+    size: int  # bytes of content
+    files: int
+    car_size: int  # bytes of all pieces together
+    copies_wanted: int
+    sample: tuple[str, ...]  # CIDs of some blocks besides the root, to ask routing for
+    created: int  # unix seconds
+    pieces: tuple[Piece, ...]
+
+    @property
+    def copies(self) -> tuple[Copy, ...]:
+        return tuple(copy for piece in self.pieces for copy in piece.copies)
+
+    @property
+    def state(self) -> str:
+        """``pinned``, ``degraded``, ``pending``, ``failed``, ``removing`` or ``removed``, from the copies."""
+        states = {copy.state for copy in self.copies}
+        if states and states <= {CopyState.GONE, CopyState.FAILED} and CopyState.GONE in states:
+            return "removed"
+        held = [len(piece.held) for piece in self.pieces]
+        if held and min(held) >= self.copies_wanted:
+            return "pinned"
+        if states & LEAVING and not any(held):
+            return "removing"
+        if held and min(held) > 0:
+            return "degraded"
+        if states and states <= {CopyState.FAILED}:
+            return "failed"
+        return "pending"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Submission:
+    """One add (or create-and-add) call: the pieces it carries, in order, under one nonce."""
+
+    submission: int  # row
+    provider_id: int
+    payer: str
+    data_set_id: int | None  # None: the call creates the data set
+    client_data_set_id: int
+    nonce: int
+    tx: str | None
+    copies: tuple[int, ...]  # rows, in the order of the call
