@@ -1,0 +1,202 @@
+import sqlite3
+from pathlib import Path
+
+import pytest
+
+from fpin.errors import LocalError
+from fpin.store import CopyState, NewPiece, Pin, Store
+
+CHAIN = 31415926
+ROOT = b"\x01\x55\x12\x20" + b"\x07" * 32
+BIG = 2**256 - 1
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "fpin.sqlite"
+
+
+def record(store: Store, *, pieces: tuple[str, ...] = ("piece-a",), copies: int = 1) -> Pin:
+    return store.record_pin(
+        chain_id=CHAIN,
+        root_cid=ROOT,
+        name="photos",
+        path="/photos",
+        profile="unixfs-v1-2025",
+        size=10,
+        files=1,
+        copies_wanted=copies,
+        sample=["bafy-leaf"],
+        pieces=[NewPiece(piece_cid=cid, size=200) for cid in pieces],
+    )
+
+
+def plan(store: Store, pin: Pin, provider_id: int = 1) -> list[int]:
+    return [
+        store.plan_copy(piece.piece, provider_id=provider_id, provider_url=f"http://sp{provider_id}")
+        for piece in pin.pieces
+    ]
+
+
+def add_all(store: Store, pin: Pin, provider_id: int = 1) -> list[int]:
+    copies = plan(store, pin, provider_id)
+    for copy in copies:
+        store.mark_parked(copy, uploaded=True)
+    submission = store.mark_signed(
+        copies, provider_id=provider_id, payer="0x1", data_set_id=None, client_data_set_id=1, nonce=2
+    )
+    store.mark_submitted(submission.submission, tx="0xabc")
+    store.mark_confirmed(submission.submission, data_set_id=9, first_piece_id=4)
+    return copies
+
+
+def test_a_pin_is_there_after_the_store_was_closed(path: Path) -> None:
+    with Store(path) as store:
+        record(store, pieces=("piece-a", "piece-b"))
+    with Store(path) as store:
+        [pin] = store.pins(CHAIN)
+    assert (pin.root_cid, pin.name, pin.path, pin.sample) == (ROOT, "photos", "/photos", ("bafy-leaf",))
+    assert [(piece.position, piece.piece_cid, piece.size) for piece in pin.pieces] == [
+        (0, "piece-a", 200),
+        (1, "piece-b", 200),
+    ]
+    assert pin.car_size == 400
+    assert pin.state == "pending"
+
+
+def test_pins_of_other_chains_are_not_mixed_in(path: Path) -> None:
+    with Store(path) as store:
+        record(store)
+        assert store.pins(314) == []
+        assert store.pin_of_root(314, ROOT) is None
+
+
+def test_pieces_of_one_submission_get_ids_in_the_order_they_were_signed(path: Path) -> None:
+    with Store(path) as store:
+        pin = record(store, pieces=("piece-a", "piece-b"))
+        first, second = plan(store, pin)
+        for copy in (first, second):
+            store.mark_parked(copy, uploaded=True)
+        submission = store.mark_signed(
+            [second, first],
+            provider_id=1,
+            payer="0x1",
+            data_set_id=None,
+            client_data_set_id=BIG,
+            nonce=BIG - 1,
+        )
+        assert (submission.client_data_set_id, submission.nonce) == (BIG, BIG - 1)
+        store.mark_submitted(submission.submission, tx="0xabc")
+        store.mark_confirmed(submission.submission, data_set_id=9, first_piece_id=4)
+        pin = store.pin(pin.pin)
+    assert [(copy.piece_id, copy.data_set_id, copy.tx) for copy in pin.copies] == [
+        (5, 9, "0xabc"),
+        (4, 9, "0xabc"),
+    ]
+    assert pin.state == "pinned"
+
+
+def test_the_nonce_is_on_disk_before_anything_is_signed(path: Path) -> None:
+    with Store(path) as store:
+        pin = record(store)
+        copies = plan(store, pin)
+        store.mark_parked(copies[0], uploaded=True)
+        store.mark_signed(copies, provider_id=1, payer="0x1", data_set_id=3, client_data_set_id=1, nonce=77)
+        # Another connection sees it already: no commit is outstanding.
+        other = sqlite3.connect(path)
+        assert other.execute("SELECT nonce FROM submissions").fetchall() == [("77",)]
+        other.close()
+
+
+def test_a_refused_submission_leaves_its_copies_parked_for_a_new_nonce(path: Path) -> None:
+    with Store(path) as store:
+        pin = record(store)
+        copies = plan(store, pin)
+        store.mark_parked(copies[0], uploaded=True)
+        submission = store.mark_signed(
+            copies, provider_id=1, payer="0x1", data_set_id=3, client_data_set_id=1, nonce=77
+        )
+        store.mark_unsigned(submission.submission, reason="reverted")
+        [copy] = store.pin(pin.pin).copies
+    assert (copy.state, copy.submission, copy.uploaded) == (CopyState.PARKED, None, True)
+
+
+def test_fewer_copies_than_wanted_is_degraded_and_the_rest_is_not_forgotten(path: Path) -> None:
+    with Store(path) as store:
+        pin = record(store, copies=2)
+        add_all(store, pin, provider_id=1)
+        [failed] = plan(store, pin, provider_id=2)
+        store.mark_failed(failed, reason="provider 2: HTTP 503")
+        pin = store.pin(pin.pin)
+    assert pin.state == "degraded"
+    assert [copy.reason for copy in pin.copies] == [None, "provider 2: HTTP 503"]
+
+
+def test_removal_is_followed_to_its_end(path: Path) -> None:
+    with Store(path) as store:
+        pin = record(store)
+        [copy] = add_all(store, pin)
+        states = []
+        store.mark_removing(copy)
+        states.append(store.pin(pin.pin).state)
+        store.mark_scheduled(copy, tx="0xdead")
+        store.mark_removed(copy)
+        store.mark_unadvertised(copy, ad_cid="baguqeera")
+        states.append(store.pin(pin.pin).state)
+        store.mark_gone(copy)
+        states.append(store.pin(pin.pin).state)
+        [gone] = store.pin(pin.pin).copies
+        history = [state for _, state in store.history(copy)]
+    assert states == ["removing", "removing", "removed"]
+    assert (gone.removal_tx, gone.removal_ad_cid) == ("0xdead", "baguqeera")
+    assert history == [
+        "planned",
+        "parked",
+        "signed",
+        "submitted",
+        "confirmed",
+        "removing",
+        "scheduled",
+        "removed",
+        "unadvertised",
+        "gone",
+    ]
+
+
+def test_recording_a_root_again_keeps_what_is_known_of_it(path: Path) -> None:
+    with Store(path) as store:
+        pin = record(store)
+        add_all(store, pin)
+        again = record(store, copies=2)
+    assert again.pin == pin.pin
+    assert [copy.state for copy in again.copies] == [CopyState.CONFIRMED]
+    assert again.copies_wanted == 2
+
+
+def test_a_failure_inside_a_transition_leaves_nothing_of_it(path: Path) -> None:
+    with Store(path) as store:
+        record(store)
+        with pytest.raises(LocalError):
+            store.plan_copy(12345, provider_id=1, provider_url="http://sp1")  # no such piece
+        [pin] = store.pins(CHAIN)
+    assert pin.copies == ()
+
+
+def test_a_store_of_a_newer_fpin_is_refused_by_name(path: Path) -> None:
+    with sqlite3.connect(path) as db:
+        db.execute("PRAGMA user_version = 99")
+    db.close()
+    with pytest.raises(LocalError, match="newer fpin") as caught:
+        Store(path)
+    assert str(path) in caught.value.message
+
+
+def test_a_file_that_is_no_store_is_refused_by_name(path: Path) -> None:
+    path.write_text("this is not a database, and long enough to be sure of it" * 10)
+    with pytest.raises(LocalError, match="cannot be used"):
+        Store(path)
+
+
+def test_the_store_is_readable_by_its_owner_only(path: Path) -> None:
+    with Store(path):
+        assert path.stat().st_mode & 0o077 == 0

@@ -1,0 +1,68 @@
+"""A room may import only from rows below its own, function bodies included."""
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import fpin
+
+PACKAGE = Path(fpin.__file__).parent
+
+ROWS = [
+    {"cli"},
+    {"servers"},
+    {"flows"},
+    {"backends"},
+    {"chain", "provider", "routing", "retrieve", "store", "pack"},
+    {"http", "piece"},
+    {"ipld", "settings"},
+    {"units"},
+    {"errors"},
+    {"_version"},
+]
+ROW_OF = {room: row for row, rooms in enumerate(ROWS) for room in rooms}
+MODULES = sorted(PACKAGE.rglob("*.py"))
+
+
+def room_of(path: Path) -> str:
+    first = path.relative_to(PACKAGE).parts[0]
+    return first.removesuffix(".py")
+
+
+def imported_rooms(path: Path) -> Iterator[str]:
+    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        names: list[str] = []
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            names = [f"{node.module}.{alias.name}" for alias in node.names]
+        for name in names:
+            parts = name.split(".")
+            if parts[0] == "fpin" and len(parts) > 1:
+                yield parts[1]
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_a_module_imports_only_from_rooms_below_its_own(path: Path) -> None:
+    room = room_of(path)
+    rooms = set(imported_rooms(path)) - {room}
+    if room == "devnet":
+        assert rooms <= {"ipld", "units", "errors", "_version"}
+    elif room != "__init__":
+        allowed = {name for name, row in ROW_OF.items() if row > ROW_OF[room]}
+        if room == "cli":
+            allowed.add("devnet")  # the command line may start it
+        assert rooms <= allowed
+
+
+def test_httpx_is_imported_in_one_module_of_the_client() -> None:
+    importers = {
+        room_of(path)
+        for path in MODULES
+        for node in ast.walk(ast.parse(path.read_text("utf-8")))
+        if (isinstance(node, ast.Import) and any(alias.name.split(".")[0] == "httpx" for alias in node.names))
+        or (isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == "httpx")
+    }
+    assert importers - {"devnet"} == {"http"}
