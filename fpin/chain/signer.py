@@ -1,0 +1,130 @@
+"""Signer: one secp256k1 key, what it signs, and nothing that would show it.
+
+Knows digests and the wallet's own transactions (EIP-1559). Where a key comes from is the caller's business.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NoReturn
+
+from fpin.chain.keccak import address_bytes, keccak
+from fpin.errors import NoKey
+
+if TYPE_CHECKING:
+    from eth_keys.datatypes import PrivateKey
+
+_CURVE_ORDER = 0xFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFEBAAEDCE6AF48A03BBFD25E8CD0364141
+
+Rlp = bytes | Sequence["Rlp"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Transaction:
+    """A type-2 (EIP-1559) transaction without access list. Fees are in attoFIL per unit of gas."""
+
+    chain_id: int
+    nonce: int
+    to: str
+    data: bytes
+    gas: int
+    max_fee: int
+    max_priority_fee: int
+    value: int = 0
+
+
+class Signer:
+    """Signs with one key. Its repr and its errors show the address at most."""
+
+    __slots__ = ("_key", "address")
+
+    def __init__(self, key: PrivateKey) -> None:
+        self._key = key
+        self.address: str = key.public_key.to_checksum_address()
+
+    @classmethod
+    def from_key(cls, key: str | bytes) -> Signer:
+        """Make a signer of 32 bytes, or of 64 hex digits with or without ``0x``; raises NoKey."""
+        raw = _key_bytes(key)
+        from eth_keys.datatypes import PrivateKey  # 0.2 s; commands that only read never sign
+
+        return cls(PrivateKey(raw))
+
+    def __repr__(self) -> str:
+        return f"Signer({self.address})"
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("a Signer is not pickled: that would write its key somewhere")
+
+    def sign_digest(self, digest: bytes) -> bytes:
+        """Return 65 bytes, ``r ‖ s ‖ v`` with v 27 or 28, over a 32-byte *digest*; deterministic (RFC 6979)."""
+        signature = self._key.sign_msg_hash(digest)
+        return _word(signature.r) + _word(signature.s) + bytes([27 + signature.v])
+
+    def sign_transaction(self, transaction: Transaction) -> tuple[bytes, str]:
+        """Return the raw signed transaction and its hash (``0x…``), which is known before it is sent."""
+        fields = _fields(transaction)
+        signature = self._key.sign_msg_hash(keccak(b"\x02" + rlp(fields)))
+        raw = b"\x02" + rlp([*fields, _int(signature.v), _int(signature.r), _int(signature.s)])
+        return raw, "0x" + keccak(raw).hex()
+
+
+def rlp(item: Rlp) -> bytes:
+    """Return the Recursive Length Prefix encoding of bytes or nested sequences of bytes.
+
+    >>> rlp([b"cat", b"", [b"d"]]).hex()
+    'c78363617480c164'
+    """
+    if isinstance(item, bytes):
+        if len(item) == 1 and item[0] < 0x80:
+            return item
+        return _prefix(len(item), 0x80) + item
+    body = b"".join(rlp(part) for part in item)
+    return _prefix(len(body), 0xC0) + body
+
+
+def _prefix(length: int, base: int) -> bytes:
+    if length < 56:
+        return bytes([base + length])
+    size = _int(length)
+    return bytes([base + 55 + len(size)]) + size
+
+
+def _fields(transaction: Transaction) -> list[Rlp]:
+    return [
+        _int(transaction.chain_id),
+        _int(transaction.nonce),
+        _int(transaction.max_priority_fee),
+        _int(transaction.max_fee),
+        _int(transaction.gas),
+        address_bytes(transaction.to),
+        _int(transaction.value),
+        transaction.data,
+        [],
+    ]
+
+
+def _int(value: int) -> bytes:
+    return value.to_bytes((value.bit_length() + 7) // 8, "big")
+
+
+def _word(value: int) -> bytes:
+    return value.to_bytes(32, "big")
+
+
+def _key_bytes(key: str | bytes) -> bytes:
+    # Nothing below may chain from an exception whose text quotes the key, hence the checks by hand.
+    if isinstance(key, str):
+        digits = key.strip().removeprefix("0x").removeprefix("0X")
+        if len(digits) != 64 or any(digit not in "0123456789abcdefABCDEF" for digit in digits):
+            raise NoKey("the private key is not 64 hexadecimal digits", hint=_KEY_HINT, digits=len(digits))
+        key = bytes.fromhex(digits)
+    if len(key) != 32:
+        raise NoKey("the private key is not 32 bytes long", hint=_KEY_HINT, length=len(key))
+    if not 0 < int.from_bytes(key, "big") < _CURVE_ORDER:
+        raise NoKey("the private key is zero or beyond the curve's order", hint=_KEY_HINT)
+    return key
+
+
+_KEY_HINT = "a key is 0x and 64 hexadecimal digits, as wallets export it"
