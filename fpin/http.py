@@ -179,6 +179,17 @@ def transport_errors(peer: str, error: type[FpinError]) -> Iterator[None]:
         raise error(f"{peer} cannot be reached: {str(exc) or type(exc).__name__}") from exc
 
 
+def was_never_sent(error: FpinError) -> bool:
+    """Tell whether *error* is proof that no byte of the request reached the peer.
+
+    Only then may a request that changes something be repeated without asking what became of it.
+    """
+    import httpx
+
+    before = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.UnsupportedProtocol)
+    return isinstance(error.__cause__, (*before, httpx.InvalidURL))
+
+
 def retry_after(headers: Mapping[str, str]) -> float | None:
     """Return the seconds a ``Retry-After`` header asks for; None without a usable one."""
     try:
