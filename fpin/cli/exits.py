@@ -1,0 +1,39 @@
+"""Exit codes: the one table from what happened to what a script sees.
+
+=====  ==========================================================================
+code   meaning
+=====  ==========================================================================
+0      done
+1      failed; the last line says why and what to do
+2      usage
+3      done in part: fewer copies than asked, or stored but not yet findable
+4      not enough funds, approval or permission
+5      temporary: no answer; nothing is lost, run it again
+6      verification failed: bytes, hash or signature are not what they claim
+130    interrupted; what was done is written down
+=====  ==========================================================================
+"""
+
+from __future__ import annotations
+
+from fpin import errors
+
+DONE = 0
+FAILED = 1
+USAGE = 2
+PARTIAL = 3
+INTERRUPTED = 130
+
+# The first row that fits wins: PieceMismatch is a ProviderError too, but above all it is a wrong hash.
+_CODES: tuple[tuple[type[errors.FpinError], int], ...] = (
+    (errors.UsageError, USAGE),
+    (errors.PermissionMissing, 4),
+    (errors.VerificationFailed, 6),
+    (errors.Unavailable, 5),
+    (errors.FpinError, FAILED),
+)
+
+
+def code_of(error: errors.FpinError) -> int:
+    """Return the exit code for *error*."""
+    return next(code for kind, code in _CODES if isinstance(error, kind))

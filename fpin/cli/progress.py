@@ -1,0 +1,209 @@
+"""Three printers of one event stream, all on stderr: bars for people, lines for logs, JSON for programs."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import sys
+import time
+from types import TracebackType
+from typing import TYPE_CHECKING, NoReturn, Self
+
+from fpin.flows import events
+from fpin.flows.events import Event
+from fpin.units import format_size
+
+if TYPE_CHECKING:
+    from tqdm import tqdm
+
+LINE_EVERY = 30.0  # seconds between lines while bytes move and nobody watches
+
+
+class Printer:
+    """Consumes events; a context manager, so that a bar is taken down before anything else is printed."""
+
+    def __call__(self, event: Event) -> None:
+        raise NotImplementedError
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Leave the terminal clean."""
+
+
+class Quiet(Printer):
+    def __call__(self, event: Event) -> None:
+        """Print nothing, except what the user has to know."""
+        if isinstance(event, events.Noted):
+            _line(f"note: {event.text}")
+
+
+class JsonLines(Printer):
+    def __call__(self, event: Event) -> None:
+        name = type(event).__name__
+        _line(json.dumps({"event": name[0].lower() + name[1:], **dataclasses.asdict(event)}))
+
+
+class Lines(Printer):
+    """One plain line per stage, and one every 30 s while bytes move."""
+
+    def __init__(self, *, verbose: bool = False) -> None:
+        self._verbose = verbose
+        self._last_move = time.monotonic()
+
+    def __call__(self, event: Event) -> None:
+        if (move := _movement(event)) is not None:
+            label, done, total = move
+            if time.monotonic() - self._last_move >= LINE_EVERY:
+                self._last_move = time.monotonic()
+                _line(f"{label}: {format_size(done)}" + (f" of {format_size(total)}" if total else ""))
+            return
+        if (text := sentence(event, verbose=self._verbose)) is not None:
+            _line(text)
+
+
+class Bars(Printer):
+    """A bar with rate and time left while bytes move; one line per stage above it."""
+
+    def __init__(self, *, verbose: bool = False) -> None:
+        self._verbose = verbose
+        self._bar: tqdm[NoReturn] | None = None
+        self._label = ""
+
+    def __call__(self, event: Event) -> None:
+        if (move := _movement(event)) is not None:
+            self._move(*move)
+            return
+        if (text := sentence(event, verbose=self._verbose)) is not None:
+            self.close()
+            _line(text)
+
+    def _move(self, label: str, done: int, total: int | None) -> None:
+        if self._bar is None or self._label != label:
+            self.close()
+            from tqdm import tqdm
+
+            self._label = label
+            self._bar = tqdm(
+                total=total,
+                desc=label,
+                unit="B",
+                unit_scale=True,
+                unit_divisor=1024,
+                leave=False,
+                file=sys.stderr,
+            )
+        self._bar.update(done - self._bar.n)
+
+    def close(self) -> None:
+        if self._bar is not None:
+            self._bar.close()
+            self._bar = None
+
+
+def choose(*, json_output: bool, quiet: bool, verbose: bool) -> Printer:
+    """Return the printer that fits the options and the terminal."""
+    if json_output:
+        return JsonLines()
+    if quiet:
+        return Quiet()
+    if sys.stderr.isatty():
+        return Bars(verbose=verbose)
+    return Lines(verbose=verbose)
+
+
+def _movement(event: Event) -> tuple[str, int, int | None] | None:
+    match event:
+        case events.Hashing():
+            return "hashing", event.done, event.total
+        case events.Uploading():
+            return f"uploading to provider {event.provider_id}", event.done, event.total
+        case events.Fetching():
+            return "fetching", event.done, None
+        case _:
+            return None
+
+
+def sentence(event: Event, *, verbose: bool = False) -> str | None:
+    """Return what *event* means to a person; None for what only the curious want to see."""
+    match event:
+        case events.Walked():
+            return f"{_count(event.files, 'file')}, {format_size(event.size)}"
+        case events.Planned():
+            return (
+                f"{_count(event.pieces, 'piece')}, at most {format_size(event.car_size)}" if verbose else None
+            )
+        case events.Quoted():
+            return _quoted(event)
+        case events.Packed():
+            return f"root CID {event.root_cid}"
+        case events.ProviderChosen():
+            return f"provider {event.provider_id}: {event.provider_url}" + (
+                f" ({event.reason})" if verbose else ""
+            )
+        case events.Parked():
+            how = "uploaded" if event.uploaded else "already there, nothing uploaded"
+            return f"provider {event.provider_id}: {how}: {event.piece_cid}"
+        case events.Submitted():
+            where = "a new data set" if event.data_set_id is None else f"data set {event.data_set_id}"
+            return f"provider {event.provider_id}: adding to {where}, transaction {event.tx}"
+        case events.Confirmed():
+            ids = ", ".join(map(str, event.piece_ids))
+            return f"provider {event.provider_id}: on chain, data set {event.data_set_id}, piece {ids}"
+        case events.CopyFailed():
+            return f"provider {event.provider_id}: failed: {event.reason}"
+        case events.RoutingAsked():
+            return (
+                f"asking the indexer, attempt {event.attempt}: {event.found} of {event.expected}"
+                if verbose
+                else None
+            )
+        case events.RoutingEnded():
+            return f"routing: {event.state}" + (f" at {event.indexer}" if event.indexer else "")
+        case events.RemovalScheduled():
+            return (
+                f"provider {event.provider_id}: removal of piece {event.piece_id} from data set "
+                f"{event.data_set_id} is scheduled"
+            )
+        case events.RemovalSeen():
+            return _removal(event)
+        case events.Waiting():
+            return f"waiting for {event.what}"
+        case events.Noted():
+            return f"note: {event.text}"
+        case _:
+            return None
+
+
+def _quoted(event: events.Quoted) -> str:
+    text = (
+        f"{_count(event.copies, 'copy', 'copies')}: {event.per_month} {event.token} a month, "
+        f"{event.fees} in fees now, {event.locked} locked while stored"
+    )
+    if event.new_data_sets:
+        text += f" ({_count(event.new_data_sets, 'new data set')})"
+    return text
+
+
+def _removal(event: events.RemovalSeen) -> str:
+    what = {
+        "removed": "no longer live on chain",
+        "unadvertised": f"removal advertised in {event.removal_ad_cid}",
+        "gone": "the indexer has forgotten it",
+    }[event.state]
+    return f"provider {event.provider_id}: piece {event.piece_id}: {what}"
+
+
+def _count(number: int, one: str, many: str | None = None) -> str:
+    return f"{number} {one if number == 1 else many or one + 's'}"
+
+
+def _line(text: str) -> None:
+    sys.stderr.write(text + "\n")
+    sys.stderr.flush()

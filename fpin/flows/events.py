@@ -1,0 +1,152 @@
+"""What happens during a flow, as small frozen values; printers turn them into bars, lines or JSON.
+
+Order during `add`::
+
+    Walked Planned Quoted (Hashing)* Packed
+      (ProviderChosen ((Uploading)* Parked)* Signing Submitted Confirmed | CopyFailed)*
+      (RoutingAsked)* RoutingEnded
+
+and during `rm`: ``RemovalAsked RemovalScheduled (RemovalSeen)*``. `Waiting` and `Noted` may come anywhere.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Event:
+    """Base of all events."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Walked(Event):
+    files: int
+    size: int  # bytes of content
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Planned(Event):
+    pieces: int
+    car_size: int  # bytes at most; blocks that occur twice in a piece are found while hashing
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Quoted(Event):
+    copies: int
+    per_month: str  # decimal amounts of `token`
+    fees: str
+    locked: str
+    token: str
+    new_data_sets: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hashing(Event):
+    done: int  # bytes
+    total: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Packed(Event):
+    root_cid: str
+    piece_cids: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProviderChosen(Event):
+    provider_id: int
+    provider_url: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Uploading(Event):
+    provider_id: int
+    piece_cid: str
+    done: int  # bytes
+    total: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parked(Event):
+    provider_id: int
+    piece_cid: str
+    uploaded: bool  # False: the provider had it already
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Submitted(Event):
+    provider_id: int
+    data_set_id: int | None  # None: the transaction creates the data set
+    tx: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Confirmed(Event):
+    provider_id: int
+    data_set_id: int
+    piece_ids: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CopyFailed(Event):
+    provider_id: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RoutingAsked(Event):
+    attempt: int
+    found: int  # copies seen so far
+    expected: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RoutingEnded(Event):
+    state: str  # found, partial, timeout, unreachable, skipped
+    indexer: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RemovalScheduled(Event):
+    provider_id: int
+    data_set_id: int
+    piece_id: int
+    tx: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RemovalSeen(Event):
+    provider_id: int
+    piece_id: int
+    state: str  # removed, unadvertised, gone
+    removal_ad_cid: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fetching(Event):
+    source: str
+    done: int  # bytes of verified content
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Waiting(Event):
+    """Nothing is wrong; fpin waits for *what*."""
+
+    what: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Noted(Event):
+    """Something the user should know that is not a failure."""
+
+    text: str
+
+
+OnEvent = Callable[[Event], None]
+
+
+def ignore(_event: Event) -> None:
+    """An `OnEvent` for callers that only want the result."""
