@@ -18,7 +18,7 @@ ROWS = [
     {"chain", "provider", "routing", "retrieve", "store", "pack"},
     {"http", "piece"},
     {"ipld", "settings"},
-    {"units"},
+    {"units", "events"},
     {"errors"},
     {"_version"},
 ]

@@ -9,8 +9,8 @@ import time
 from types import TracebackType
 from typing import TYPE_CHECKING, NoReturn, Self
 
-from fpin.flows import events
-from fpin.flows.events import Event
+from fpin import events
+from fpin.events import Event
 from fpin.units import format_size
 
 if TYPE_CHECKING:

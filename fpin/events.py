@@ -1,5 +1,7 @@
 """What happens during a flow, as small frozen values; printers turn them into bars, lines or JSON.
 
+Flows and backends emit them, only the command line turns them into words; so they stand below all three.
+
 Order during `add`::
 
     Walked Planned Quoted (Hashing)* Packed
