@@ -58,7 +58,7 @@ class Signer:
         raise TypeError("a Signer is not pickled: that would write its key somewhere")
 
     def sign_digest(self, digest: bytes) -> bytes:
-        """Return 65 bytes, ``r ‖ s ‖ v`` with v 27 or 28, over a 32-byte *digest*; deterministic (RFC 6979)."""
+        """Return 65 bytes ``r ‖ s ‖ v``, v 27 or 28, over a 32-byte *digest*; deterministic (RFC 6979)."""
         signature = self._key.sign_msg_hash(digest)
         return _word(signature.r) + _word(signature.s) + bytes([27 + signature.v])
 
