@@ -31,8 +31,8 @@ _CLASSES: Mapping[str, type[FpinError]] = {"funds": Unaffordable, "approval": Pe
 class Revert:
     """Why a contract refused.
 
-    *name* is the error's name; "Error" for a text, "Panic" for a compiler check, "Unknown" for a selector that
-    the tables do not have, and "" when no reason came (a function that does not exist answers so too).
+    *name* is the error's name; "Error" for a text, "Panic" for a compiler check, "Unknown" for a selector
+    that the tables do not have, and "" when no reason came (a function that does not exist answers so too).
     *args* are its arguments by name. *sentence* stands alone; *hint* says what to do.
     """
 
@@ -65,7 +65,8 @@ def decode_revert(answer: bytes | str) -> Revert | None:
     if isinstance(answer, bytes):
         return _from_bytes(answer)
     for inner in _BRACKETS.findall(answer):
-        found = _from_text(inner)
+        data = _HEX.fullmatch(inner)
+        found = _from_bytes(bytes.fromhex(data[1])) if data else _from_text(inner)
         if found is not None:
             return found
     return _from_text(answer)
@@ -153,11 +154,13 @@ def _worded(name: str, args: Mapping[str, object], words: Mapping[str, Any]) -> 
 
 
 class _Words(string.Formatter):
-    """Understands ``{amount:usdfc}``, ``{period:epochs}`` and ``{number:field}`` in a sentence."""
+    """Understands what `reverts.json` may put behind a colon: usdfc, held, epochs, field."""
 
     def format_field(self, value: Any, format_spec: str) -> str:
         if format_spec == "usdfc":
             return short_token(int(value))
+        if format_spec == "held":  # rounded down: nobody has more than they have
+            return short_token(int(value) - int(value) % 10**14)
         if format_spec == "epochs":
             return format_epochs(int(value))
         if format_spec == "field":
