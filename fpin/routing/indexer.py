@@ -1,0 +1,189 @@
+"""An IPNI indexer: who has this CID, was this advertisement processed, what is known of this provider.
+
+Knows the find API and the sync status (spec routing-and-retrieval §1, §3.10, upstream-changes.md), and the
+difference between "absent" and "could not say" (rule R2). Refuses to know which record is the right one.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from fpin.errors import IndexerUnavailable, VerificationFailed
+from fpin.http import Http, Reply, Timeout, retry_after
+from fpin.ipld import cid as cids
+from fpin.routing import peer_id
+
+TIMEOUT = Timeout(connect=10, io=10)
+MAX_ANSWER = 16 * 2**20  # a popular CID has thousands of records
+
+AdState = Literal["indexed", "pending", "skipped", "unknown", "inconclusive"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Record:
+    """One provider's record for a CID, as the indexer has it."""
+
+    provider: str
+    peer_id: bytes | None  # None: the text is no peer ID
+    addresses: tuple[str, ...]  # current ones, not those of the advertisement
+    context_id: bytes
+    metadata: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """What an indexer says about one CID.
+
+    ``absent`` is a 404 or a well-formed empty answer, and true of this moment and this cache only. Everything
+    else without records is ``inconclusive``; *refused* then says that asking again is of no use.
+    """
+
+    state: Literal["found", "absent", "inconclusive"]
+    records: tuple[Record, ...] = ()
+    status: int | None = None  # HTTP; None: there was no answer
+    reason: str = ""
+    retry_after: float | None = None
+    refused: bool = False
+    age: str | None = None  # the answer's age in a cache on the way, in seconds
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProviderInfo:
+    """What an indexer knows of a provider: the best diagnostic when records are late (gotcha G9)."""
+
+    last_advertisement: str | None
+    last_advertisement_time: str | None
+    lag: int | None  # advertisements still to process
+    last_error: str | None
+    inactive: bool
+
+
+class Indexer:
+    """The indexer at *url*."""
+
+    def __init__(self, url: str, http: Http) -> None:
+        self.url = url.rstrip("/")
+        self._http = http
+
+    def __repr__(self) -> str:
+        return f"Indexer({self.url!r})"
+
+    def find(self, cid: bytes) -> Answer:
+        """Ask who has *cid*. Never raises for what an indexer can do wrong."""
+        # JSON, never NDJSON: `Accept` is part of cache keys, and this is the form everybody asks for (R1).
+        try:
+            reply = self._get(f"cid/{cids.format_cid(cid)}")
+        except IndexerUnavailable as exc:
+            return Answer(state="inconclusive", reason=exc.message)
+        age = reply.headers.get("age")
+        if reply.status == 404:
+            return Answer(state="absent", status=404, age=age)
+        if reply.status != 200:
+            return Answer(
+                state="inconclusive",
+                status=reply.status,
+                reason=f"HTTP {reply.status}",
+                retry_after=retry_after(reply.headers),
+                refused=reply.status in (400, 405, 406),
+            )
+        try:
+            records = tuple(_records(reply))
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+            return Answer(state="inconclusive", status=200, reason="the answer makes no sense")
+        return Answer(state="found" if records else "absent", records=records, status=200, age=age)
+
+    def ad_state(self, ad_cid: bytes) -> AdState:
+        """Ask what became of an advertisement. Safe at any time: no cache entry for content is involved.
+
+        Older servers say ``indexed`` for skipped ones, too.
+        """
+        try:
+            reply = self._get(f"sync/status/ad/{cids.format_cid(ad_cid)}")
+            if reply.status in (204, 404):
+                return "unknown"
+            data = json.loads(reply.body) if reply.status == 200 else None
+        except (IndexerUnavailable, ValueError, RecursionError):
+            return "inconclusive"
+        if not isinstance(data, dict):
+            return "inconclusive"
+        state = str(data.get("State", "")).lower()
+        if state in ("indexed", "pending", "skipped", "unknown"):
+            return state  # type: ignore[return-value]  # narrowed by the line above
+        return "indexed" if data.get("Indexed") is True else "pending"
+
+    def provider(self, peer: bytes) -> ProviderInfo | None:
+        """Return what is known of a provider; None when the indexer does not know it, or does not say."""
+        try:
+            reply = self._get(f"providers/{peer_id.text_of(peer)}")
+            data = json.loads(reply.body) if reply.status == 200 else None
+        except (IndexerUnavailable, ValueError, RecursionError):
+            return None
+        if not isinstance(data, dict):
+            return None
+        link, lag = data.get("LastAdvertisement"), data.get("Lag")
+        return ProviderInfo(
+            last_advertisement=_text(link.get("/")) if isinstance(link, dict) else None,
+            last_advertisement_time=_text(data.get("LastAdvertisementTime")),
+            lag=lag if isinstance(lag, int) else None,
+            last_error=_text(data.get("LastError")),
+            inactive=data.get("Inactive") is True,
+        )
+
+    def _get(self, path: str) -> Reply:
+        return self._http.request(
+            "GET",
+            f"{self.url}/{path}",
+            headers={"Accept": "application/json"},
+            timeout=TIMEOUT,
+            peer=f"indexer {self.url}",
+            error=IndexerUnavailable,
+            max_body=MAX_ANSWER,
+        )
+
+
+def _records(reply: Reply) -> Iterator[Record]:
+    """Yield the records of an answer, read as what its Content-Type says it is (rule R1)."""
+    kind = reply.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if kind == "application/x-ndjson":
+        # A last line that is cut short is damage, not an empty answer: json.loads raises.
+        for line in reply.body.splitlines():
+            if line.strip() and "Provider" in (item := json.loads(line)):
+                yield _record(item)
+        return
+    for result in json.loads(reply.body).get("MultihashResults") or []:
+        for item in result.get("ProviderResults") or []:
+            yield _record(item)
+
+
+def _record(item: Mapping[str, object]) -> Record:
+    provider = item["Provider"]
+    if not isinstance(provider, dict) or not isinstance(provider["ID"], str):
+        raise ValueError("no provider in a record")
+    addresses = provider.get("Addrs") or []
+    try:
+        peer = peer_id.parse(provider["ID"])
+    except (ValueError, VerificationFailed):
+        peer = None
+    return Record(
+        provider=provider["ID"],
+        peer_id=peer,
+        addresses=tuple(address for address in addresses if isinstance(address, str)),
+        context_id=_base64(item.get("ContextID")),
+        metadata=_base64(item.get("Metadata")),
+    )
+
+
+def _base64(value: object) -> bytes:
+    if value is None:
+        return b""
+    if not isinstance(value, str):
+        raise ValueError("base64 expected")
+    return base64.b64decode(value, validate=True)
+
+
+def _text(value: object) -> str | None:
+    return value if isinstance(value, str) and value else None
