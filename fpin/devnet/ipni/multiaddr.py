@@ -66,11 +66,6 @@ def peer_of(address: str) -> str | None:
     return last[0][1] if last and last[0][0] == "p2p" else None
 
 
-def names_of(address: str) -> list[str]:
-    """The protocol names of the multiaddr, in order; for filters."""
-    return [name for name, _ in _components(address)]
-
-
 def to_bytes(address: str) -> bytes:
     """The binary form; ValueError for protocols or values this module does not know."""
     out = bytearray()
