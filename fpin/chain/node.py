@@ -65,11 +65,11 @@ class Node:
         self._rpc = rpc
 
     def chain_id(self) -> int:
-        return self._number(self._rpc.call("eth_chainId"), "eth_chainId")
+        return self._rpc.number(self._rpc.call("eth_chainId"), "eth_chainId")
 
     def block_number(self) -> int:
         """Return the latest executed epoch, one behind the chain's head."""
-        return self._number(self._rpc.call("eth_blockNumber"), "eth_blockNumber")
+        return self._rpc.number(self._rpc.call("eth_blockNumber"), "eth_blockNumber")
 
     def block(self, epoch: int | None = None) -> Block | None:
         """Return a block, the latest without *epoch*; None for an epoch that has none (a null round)."""
@@ -97,7 +97,7 @@ class Node:
         """
         request = {"to": to, "data": "0x" + data.hex()} | ({"from": sender} if sender else {})
         answer = self._rpc.call("eth_call", request, "latest" if epoch is None else hex(epoch))
-        return self._bytes(answer, "eth_call")
+        return self._rpc.data(answer, "eth_call")
 
     def balance(self, address: str) -> int:
         """Return the attoFIL of *address*; an address the chain has never seen has none."""
@@ -110,12 +110,12 @@ class Node:
     def estimate_gas(self, *, sender: str, to: str, data: bytes, value: int = 0) -> int:
         """Return a gas limit with head-room; raises RpcError when the transaction would revert."""
         request = {"from": sender, "to": to, "data": "0x" + data.hex(), "value": hex(value)}
-        estimate = self._number(self._rpc.call("eth_estimateGas", request), "eth_estimateGas")
+        estimate = self._rpc.number(self._rpc.call("eth_estimateGas", request), "eth_estimateGas")
         return estimate + estimate * GAS_HEADROOM_PERCENT // 100
 
     def fees(self) -> Fees:
         """Return caps that stay good while the base fee doubles."""
-        tip = self._number(self._rpc.call("eth_maxPriorityFeePerGas"), "eth_maxPriorityFeePerGas")
+        tip = self._rpc.number(self._rpc.call("eth_maxPriorityFeePerGas"), "eth_maxPriorityFeePerGas")
         latest = self.block()
         if latest is None:
             raise NodeUnavailable(f"{self._rpc.peer} has no latest block")
@@ -124,7 +124,7 @@ class Node:
     def send_raw(self, raw: bytes) -> str:
         """Send a signed transaction and return its hash. Sending it again is harmless."""
         answer = self._rpc.call("eth_sendRawTransaction", "0x" + raw.hex())
-        return "0x" + self._bytes(answer, "eth_sendRawTransaction").hex()
+        return "0x" + self._rpc.data(answer, "eth_sendRawTransaction").hex()
 
     def receipt(self, tx_hash: str) -> Receipt | None:
         """Return the receipt; None while the transaction is unknown or not yet executed."""
@@ -165,28 +165,11 @@ class Node:
 
     def _zero_without_actor(self, method: str, address: str, block: str) -> int:
         try:
-            return self._number(self._rpc.call(method, address, block), method)
+            return self._rpc.number(self._rpc.call(method, address, block), method)
         except RpcError as exc:
             if exc.is_actor_missing:
                 return 0
             raise
-
-    def _number(self, answer: object, method: str) -> int:
-        try:
-            return int(str(answer), 16)
-        except ValueError as exc:
-            raise NodeUnavailable(
-                f"{self._rpc.peer} answered {method} with {answer!r:.80}, not a number"
-            ) from exc
-
-    def _bytes(self, answer: object, method: str) -> bytes:
-        text = answer if isinstance(answer, str) else ""
-        try:
-            if text.startswith("0x"):
-                return bytes.fromhex(text[2:])
-        except ValueError:
-            pass
-        raise NodeUnavailable(f"{self._rpc.peer} answered {method} with {answer!r:.80}, not with bytes")
 
 
 def _receipt(found: Mapping[str, Any]) -> Receipt:

@@ -19,7 +19,7 @@ MAX_PAUSE = 10.0  # seconds; a node that asks for more is reported instead of wa
 
 _T = TypeVar("_T")
 
-_TRANSIENT = ("state fork", "lookback", "too many requests", "rate limit", "limit exceeded", "try again")
+_TRANSIENT = ("state fork", "too many requests", "rate limit", "try again")
 _REVERT_SIGNS = ("execution reverted", "message execution failed", "exit=[33]")
 
 
@@ -63,8 +63,8 @@ class RpcError(ChainError):
 class JsonRpc:
     """The wire to one node.
 
-    Every request may be repeated, so transient failures are: reads change nothing, and a transaction
-    sent twice is the same transaction. *sleep* and *clock* are there so that waiting can be tested without waiting.
+    Every request may be repeated, so transient failures are: reads change nothing, and a transaction sent
+    twice is the same transaction. *sleep* and *clock* are there so that waiting is tested without waiting.
     """
 
     def __init__(
@@ -86,7 +86,7 @@ class JsonRpc:
         return self._insist(lambda: self._single(method, params))
 
     def batch(self, requests: Sequence[tuple[str, Sequence[object]]]) -> list[Any]:
-        """Return one result for each ``(method, params)`` from one round trip; raises as `call` does."""
+        """Return a result or an `RpcError` for each ``(method, params)``, from one round trip."""
         return self._insist(lambda: self._batch(requests))
 
     def _insist(self, ask: Callable[[], _T]) -> _T:
@@ -112,11 +112,11 @@ class JsonRpc:
     def _batch(self, requests: Sequence[tuple[str, Sequence[object]]]) -> list[Any]:
         answer = self._post([_request(index, *request) for index, request in enumerate(requests)])
         if isinstance(answer, Mapping):  # a node that takes no batches says so with one error object
-            return [self._single(method, params) for method, params in requests]
+            return [self._outcome(self._post(_request(0, *request))) for request in requests]
         if not isinstance(answer, list):
             raise NodeUnavailable(f"{self.peer} answered something that is not JSON-RPC")
         by_id = {entry.get("id"): entry for entry in answer if isinstance(entry, Mapping)}
-        return [self._result(by_id.get(index)) for index in range(len(requests))]
+        return [self._outcome(by_id.get(index)) for index in range(len(requests))]
 
     def _post(self, body: object) -> Any:
         reply = self._http.request(
@@ -139,6 +139,14 @@ class JsonRpc:
             raise NodeUnavailable(f"{self.peer} answered something that is not JSON", hint="check --rpc-url")
         return answer
 
+    def _outcome(self, answer: object) -> Any:
+        try:
+            return self._result(answer)
+        except RpcError as exc:
+            if exc.is_transient:
+                raise
+            return exc
+
     def _result(self, answer: object) -> Any:
         if not isinstance(answer, Mapping):
             raise NodeUnavailable(f"{self.peer} answered something that is not JSON-RPC")
@@ -149,6 +157,23 @@ class JsonRpc:
         if error is not None or "result" not in answer:
             raise NodeUnavailable(f"{self.peer} answered something that is not JSON-RPC")
         return answer["result"]
+
+    def number(self, answer: object, method: str) -> int:
+        """Return the number in an answer to *method*; raises NodeUnavailable when there is none."""
+        try:
+            return int(str(answer), 16)
+        except ValueError as exc:
+            raise NodeUnavailable(f"{self.peer} answered {method} with {answer!r:.80}, not a number") from exc
+
+    def data(self, answer: object, method: str) -> bytes:
+        """Return the bytes in an answer to *method*; raises NodeUnavailable when there are none."""
+        text = answer if isinstance(answer, str) else ""
+        try:
+            if text.startswith("0x"):
+                return bytes.fromhex(text[2:])
+        except ValueError:
+            pass
+        raise NodeUnavailable(f"{self.peer} answered {method} with {answer!r:.80}, not with bytes")
 
 
 def _request(index: int, method: str, params: Sequence[object]) -> Mapping[str, object]:

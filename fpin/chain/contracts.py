@@ -1,0 +1,311 @@
+"""Chain: typed reads of the storage service's contracts, many values to a request.
+
+Knows which contract answers what and how contract versions differ. Signs and sends nothing.
+A getter that a contract version lacks is a normal answer; a value that could not be read is never a zero.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from fpin.chain.multicall import Call
+from fpin.chain.provider_record import ProviderRecord
+from fpin.chain.reader import (
+    ENDORSED,
+    MULTICALL,
+    PAY,
+    PDP,
+    REGISTRY,
+    SESSIONS,
+    TOKEN,
+    VIEW,
+    Reader,
+    unless_reverted,
+)
+from fpin.chain.records import (
+    Account,
+    Approval,
+    Balances,
+    DataSet,
+    Head,
+    Market,
+    NonceUse,
+    PayerState,
+    PieceEntry,
+    PriceList,
+    ProvingStatus,
+)
+from fpin.chain.revert import Revert
+from fpin.chain.typed_data import PERMISSIONS, Domain, permission_hash
+from fpin.errors import ChainError, NotFound
+from fpin.units import Epoch, UsdfcUnits
+
+PDP_PRODUCT = 0
+DATA_SETS_PER_PAGE = 100
+PROVIDERS_PER_PAGE = 50
+PIECES_PER_PAGE = 100
+
+_CLIENT_DATA_SETS = "getClientDataSets(address,uint256,uint256)"
+
+
+class Chain(Reader):
+    """The contracts of one network as seen through one node: ``Chain(network, JsonRpc(url, http))``."""
+
+    # the chain and the payer
+
+    def head(self) -> Head:
+        epoch, timestamp = self.values(
+            self.call(MULTICALL, "getBlockNumber"), self.call(MULTICALL, "getCurrentBlockTimestamp")
+        )
+        return Head(epoch=Epoch(epoch), timestamp=timestamp)
+
+    def payer_state(self, owner: str) -> PayerState:
+        """Return prices, account, approval and wallet of *owner*, all of one height."""
+        epoch, prices, account, approval, fil, usdfc = self.values(
+            self.call(MULTICALL, "getBlockNumber"),
+            self.call(VIEW, "getPriceList"),
+            self._account(owner),
+            self._approval(owner),
+            *self._balances(owner),
+        )
+        return PayerState(
+            epoch=Epoch(epoch),
+            prices=PriceList.from_abi(prices),
+            account=Account.from_abi(account),
+            approval=Approval.from_abi(approval),
+            balances=Balances(fil=fil, usdfc=UsdfcUnits(usdfc)),
+        )
+
+    def price_list(self) -> PriceList:
+        return PriceList.from_abi(self.value(self.call(VIEW, "getPriceList")))
+
+    def account(self, owner: str) -> Account:
+        """Return the payment account as stored; `costs.standing` brings it to the present."""
+        return Account.from_abi(self.value(self._account(owner)))
+
+    def approval(self, owner: str) -> Approval:
+        """Return what the storage service may do with *owner*'s account."""
+        return Approval.from_abi(self.value(self._approval(owner)))
+
+    def balances(self, owner: str) -> Balances:
+        """Return what the wallet holds outside its payment account."""
+        fil, usdfc = self.values(*self._balances(owner))
+        return Balances(fil=fil, usdfc=UsdfcUnits(usdfc))
+
+    def permit_terms(self, owner: str) -> tuple[Domain, int]:
+        """Return the token's signing domain and *owner*'s next permit nonce."""
+        name, version, nonce = self.values(
+            self.call(TOKEN, "name"), self.call(TOKEN, "version"), self.call(TOKEN, "nonces", owner)
+        )
+        domain = Domain(
+            name=name,
+            version=version,
+            chain_id=self.network.chain_id,
+            verifying_contract=self.network.contracts.usdfc,
+        )
+        return domain, nonce
+
+    def session_expiries(self, owner: str, signer: str) -> Mapping[str, int]:
+        """Return for each permission until when (Unix seconds) *signer* may sign for *owner*; 0 is never."""
+        calls = [
+            self.call(SESSIONS, "authorizationExpiry", owner, signer, permission_hash(name))
+            for name in PERMISSIONS
+        ]
+        return dict(zip(PERMISSIONS, self.values(*calls), strict=True))
+
+    # providers
+
+    def market(self, owner: str) -> Market:
+        """Return providers, their lists and *owner*'s data sets, in as few requests as there are."""
+        approved, endorsed, providers, infos = self.values(
+            self.call(VIEW, "getApprovedProviders", 0, 0),
+            self.call(ENDORSED, "getProviderIds"),
+            self._provider_page(0),
+            self.call(VIEW, _CLIENT_DATA_SETS, owner, 0, DATA_SETS_PER_PAGE),
+        )
+        return Market(
+            providers=tuple(self._providers(providers)),
+            approved=frozenset(approved),
+            endorsed=frozenset(endorsed),
+            data_sets=self._complete(self._client_data_sets(owner, infos)),
+        )
+
+    def providers(self) -> tuple[ProviderRecord, ...]:
+        """Return every active storage provider in registry order; look at `ProviderRecord.problem`."""
+        return tuple(self._providers(self.value(self._provider_page(0))))
+
+    def provider(self, provider_id: int) -> ProviderRecord:
+        """Return one provider, active or not; raises NotFound for an id the registry does not have."""
+        call = self.call(REGISTRY, "getProviderWithProduct", provider_id, PDP_PRODUCT)
+        (found,) = self.outcomes([call])
+        if isinstance(found, Revert):
+            raise NotFound(
+                f"provider {provider_id} is not in the registry of {self.network.name}",
+                hint="fpin provider ls shows the ones there are",
+                provider_id=provider_id,
+            )
+        return ProviderRecord.from_abi(found)
+
+    def approved_provider_ids(self) -> frozenset[int]:
+        return frozenset(self.value(self.call(VIEW, "getApprovedProviders", 0, 0)))
+
+    def endorsed_provider_ids(self) -> frozenset[int]:
+        return frozenset(self.value(self.call(ENDORSED, "getProviderIds")))
+
+    # data sets and pieces
+
+    def client_data_sets(self, owner: str) -> tuple[DataSet, ...]:
+        """Return every data set that *owner* pays for, terminated ones included, by ascending id."""
+        first = self.value(self.call(VIEW, _CLIENT_DATA_SETS, owner, 0, DATA_SETS_PER_PAGE))
+        return self._complete(self._client_data_sets(owner, first))
+
+    def data_set(self, data_set_id: int) -> DataSet:
+        """Return one data set; raises NotFound when there is none, or none any more."""
+        info, *details = self.outcomes(
+            [self.call(VIEW, "getDataSet", data_set_id), *self._details(data_set_id)]
+        )
+        info = unless_reverted(info, f"reading data set {data_set_id}")
+        if info["pdpRailId"] == 0:
+            raise NotFound(
+                f"there is no data set {data_set_id} on {self.network.name}",
+                hint="fpin data-set ls shows yours",
+                data_set_id=data_set_id,
+            )
+        return self._data_set(info, details)
+
+    def pieces(self, data_set_id: int) -> Iterator[PieceEntry]:
+        """Yield the active pieces by ascending id, those scheduled for removal included, page by page."""
+        by_cursor = True
+        start = offset = 0
+        while True:
+            name = "getActivePiecesByCursor" if by_cursor else "getActivePieces"
+            call = self.call(PDP, name, data_set_id, start if by_cursor else offset, PIECES_PER_PAGE)
+            (page,) = self.outcomes([call])
+            if by_cursor and isinstance(page, Revert) and page.is_empty:
+                by_cursor = False  # before 3.4 there was no cursor
+                continue
+            cids, ids, more = unless_reverted(page, f"listing the pieces of data set {data_set_id}")
+            for piece_id, cid in zip(ids, cids, strict=True):
+                yield PieceEntry(piece_id=piece_id, piece_cid=cid["data"])
+            if not more:
+                return
+            if not ids or ids[-1] < start:
+                raise ChainError(f"the list of pieces of data set {data_set_id} does not go on")
+            start, offset = ids[-1] + 1, offset + len(ids)
+
+    def find_piece_ids(self, data_set_id: int, piece_cid: bytes) -> tuple[int, ...]:
+        """Return the ids under which a piece (binary PieceCIDv2) is in the data set; usually none or one."""
+        found: list[int] = []
+        while True:
+            start = found[-1] + 1 if found else 0
+            page = self.value(
+                self.call(PDP, "findPieceIdsByCid", data_set_id, (piece_cid,), start, PIECES_PER_PAGE)
+            )
+            if page and page[0] < start:
+                raise ChainError(f"the search in data set {data_set_id} does not go on")
+            found.extend(page)
+            if len(page) < PIECES_PER_PAGE:
+                return tuple(found)
+
+    def scheduled_removals(self, data_set_id: int) -> frozenset[int]:
+        """Return the ids of pieces that leave at the next proving period."""
+        return frozenset(self.value(self.call(PDP, "getScheduledRemovals", data_set_id)))
+
+    def piece_live(self, data_set_id: int, piece_id: int) -> bool:
+        """True until the removal of the piece has been carried out."""
+        live: bool = self.value(self.call(PDP, "pieceLive", data_set_id, piece_id))
+        return live
+
+    def nonce_use(self, payer: str, number: int) -> NonceUse | None:
+        """Return what a signed creation or add with that number became; None while it is unused.
+
+        This is how a lost answer is cleared up: the contract accepts each number of a payer once.
+        """
+        return NonceUse.from_word(self.value(self.call(VIEW, "clientNonces", payer, number)))
+
+    def proving(self, data_set_id: int) -> ProvingStatus:
+        """Return where the data set stands between two proofs; raises a `ChainError` when it is not live."""
+        config, epoch, challenge, last, deadline, activation, proven = self.values(
+            self.call(VIEW, "getPDPConfig"),
+            self.call(MULTICALL, "getBlockNumber"),
+            self.call(PDP, "getNextChallengeEpoch", data_set_id),
+            self.call(PDP, "getDataSetLastProvenEpoch", data_set_id),
+            self.call(VIEW, "provingDeadline", data_set_id),
+            self.call(VIEW, "provingActivationEpoch", data_set_id),
+            self.call(VIEW, "provenThisPeriod", data_set_id),
+        )
+        return ProvingStatus.of(
+            epoch=epoch,
+            challenge=challenge,
+            deadline=deadline,
+            activation=activation,
+            last_active=last,
+            proven=proven,
+            period=config[0],
+        )
+
+    # calls used in more than one place
+
+    def _account(self, owner: str) -> Call:
+        return self.call(PAY, "accounts", self.network.contracts.usdfc, owner)
+
+    def _approval(self, owner: str) -> Call:
+        contracts = self.network.contracts
+        return self.call(PAY, "operatorApprovals", contracts.usdfc, owner, contracts.fwss)
+
+    def _balances(self, owner: str) -> tuple[Call, Call]:
+        return self.call(MULTICALL, "getEthBalance", owner), self.call(TOKEN, "balanceOf", owner)
+
+    def _provider_page(self, offset: int) -> Call:
+        return self.call(REGISTRY, "getProvidersByProductType", PDP_PRODUCT, True, offset, PROVIDERS_PER_PAGE)
+
+    def _providers(self, page: Mapping[str, Any]) -> Iterator[ProviderRecord]:
+        offset = 0
+        while True:
+            yield from map(ProviderRecord.from_abi, page["providers"])
+            if not page["hasMore"]:
+                return
+            offset += PROVIDERS_PER_PAGE
+            page = self.value(self._provider_page(offset))
+
+    def _client_data_sets(self, owner: str, page: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+        infos = list(page)
+        while len(page) == DATA_SETS_PER_PAGE:
+            call = self.call(VIEW, _CLIENT_DATA_SETS, owner, len(infos), DATA_SETS_PER_PAGE)
+            page = self.value(call)
+            infos.extend(page)
+        return infos
+
+    def _complete(self, infos: Sequence[Mapping[str, Any]]) -> tuple[DataSet, ...]:
+        """Add to each data set what other contracts know of it."""
+        by_id = {
+            info["dataSetId"]: info for info in infos
+        }  # pages can overlap when a set is deleted meanwhile
+        outcomes = self.outcomes([call for data_set_id in by_id for call in self._details(data_set_id)])
+        width = len(self._details(0))
+        rows = [outcomes[start : start + width] for start in range(0, len(outcomes), width)]
+        sets = [self._data_set(info, row) for info, row in zip(by_id.values(), rows, strict=True)]
+        return tuple(sorted(sets, key=lambda data_set: data_set.data_set_id))
+
+    def _details(self, data_set_id: int) -> list[Call]:
+        return [
+            self.call(VIEW, "getAllDataSetMetadata", data_set_id),
+            self.call(PDP, "dataSetLive", data_set_id),
+            self.call(PDP, "getDataSetListener", data_set_id),
+            self.call(PDP, "getDataSetLeafCount", data_set_id),
+        ]
+
+    def _data_set(self, info: Mapping[str, Any], details: Sequence[Any]) -> DataSet:
+        metadata, live, listener, leaves = details
+        doing = f"reading data set {info['dataSetId']}"
+        live = unless_reverted(live, doing)
+        # The verifier refuses to speak of sets that are not live; that is the answer, not a failure.
+        keys, values = unless_reverted(metadata, doing)
+        return DataSet.from_abi(
+            info,
+            metadata=dict(zip(keys, values, strict=True)),
+            live=live,
+            managed=live and unless_reverted(listener, doing) == self.network.contracts.fwss,
+            leaf_count=unless_reverted(leaves, doing) if live else 0,
+        )
