@@ -1,0 +1,41 @@
+"""Can it be found by CID: indexers, providers' advertisement chains, and the gate before public routers.
+
+Knows IPNI (spec routing-and-retrieval §1, §3, §4). Refuses to know the chain, uploads and retrieval: who
+should have what comes in as `Copy` and `Subject`.
+"""
+
+from fpin.routing.checker import Peers, Subject, check_added
+from fpin.routing.gate import Gate, GatewayClosed
+from fpin.routing.indexer import Indexer
+from fpin.routing.match import Copy
+from fpin.routing.pace import LOCAL, LOOK_ONCE, PUBLIC, AddPace, Clock, Pace, RemovalPace
+from fpin.routing.publisher import Publisher
+from fpin.routing.removal import Removal, check_removed, present
+from fpin.routing.results import Finding, Holder, RemovalLook, RemovalResult, RoutingAttempt, RoutingResult
+
+__all__ = [
+    "LOCAL",
+    "LOOK_ONCE",
+    "PUBLIC",
+    "AddPace",
+    "Clock",
+    "Copy",
+    "Finding",
+    "Gate",
+    "GatewayClosed",
+    "Holder",
+    "Indexer",
+    "Pace",
+    "Peers",
+    "Publisher",
+    "Removal",
+    "RemovalLook",
+    "RemovalPace",
+    "RemovalResult",
+    "RoutingAttempt",
+    "RoutingResult",
+    "Subject",
+    "check_added",
+    "check_removed",
+    "present",
+]

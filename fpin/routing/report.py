@@ -1,0 +1,101 @@
+"""What to tell people about the end of a wait for routing (spec routing-and-retrieval §4.9).
+
+Sentences from results; asks an indexer at most for what it knows of a provider, and decides nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+from fpin.ipld.cid import format_cid
+from fpin.routing.indexer import Answer, Indexer, Record
+from fpin.routing.results import Finding, RoutingResult
+
+NO_INDEXER = "Routing was not checked: no indexer is configured."
+NOTHING_EXPECTED = "Routing was not checked: nothing of this upload is advertised to indexers."
+WITHDRAWN = (
+    "its newest advertisement for this piece is a removal; a provider may never advertise the same piece "
+    "again, and storing the content in another form (another --profile) gets round that"
+)
+
+
+def without_record(indexer: str, last: Answer) -> str:
+    """Return why other evidence was accepted in place of a record."""
+    if last.state == "inconclusive":
+        return f"{indexer} gave no usable answer ({last.reason})"
+    if last.status == 200:
+        return f"{indexer} answers with nothing and may be retired"
+    return f"{indexer} does not list it yet"
+
+
+def with_sentences(result: RoutingResult, poll: Indexer | None, last: Answer) -> RoutingResult:
+    """Return *result* with what people should read."""
+    return replace(result, sentences=tuple(_sentences(result, poll, last)))
+
+
+def _sentences(result: RoutingResult, poll: Indexer | None, last: Answer) -> Iterator[str]:
+    if result.state == "found":
+        yield f"Found by CID at {result.indexer}."
+        for finding in result.findings:
+            yield from (f"{_who(finding)}: {note}." for note in finding.notes)
+        return
+    if result.state == "unreachable":
+        yield f"The data is stored; whether it can be found by CID is not known: {_trouble(result, last)}."
+    elif result.state == "partial":
+        yield (
+            "The data is stored and can be found by CID at some of its providers. "
+            "A public gateway opened now may keep a list without the others for hours."
+        )
+    else:
+        yield "The data is stored; lookup by CID through public IPFS is not possible yet."
+    for finding in result.findings:
+        if finding.state not in ("found", "not_expected"):
+            yield from _missing(finding, poll)
+    if result.state != "unreachable":
+        yield _asked(result, last)
+    for record in result.foreign[:5]:
+        yield _foreign(record)
+    root = format_cid(result.findings[0].cid)
+    yield f"Public gateways should not be opened before this succeeds: fpin check {root}"
+
+
+def _trouble(result: RoutingResult, last: Answer) -> str:
+    return f"{result.indexer} gave no usable answer ({last.reason or 'none at all'})"
+
+
+def _who(finding: Finding) -> str:
+    return f"Provider {finding.copy.provider_id} ({finding.copy.service_url})"
+
+
+def _missing(finding: Finding, poll: Indexer | None) -> Iterator[str]:
+    words = f"{_who(finding)}: no record of {format_cid(finding.cid)}"
+    if finding.provider_status:
+        words += f"; the provider's own status is {finding.provider_status!r}"
+    if finding.ad_cid:
+        words += f"; advertised as {format_cid(finding.ad_cid)}"
+    yield words + "."
+    for note in finding.notes:
+        yield f"{_who(finding)}: {note}."
+    # At the indexer that was polled, which keeps no negative answers; never at cid.contact (spec §1.6).
+    info = poll.provider(finding.copy.peer_id) if poll and finding.copy.peer_id else None
+    if info is None:
+        return
+    who = _who(finding)
+    if info.last_error:
+        yield f"{who}: the indexer failed to read its advertisements the last time: {info.last_error}."
+    if info.inactive:
+        yield f"{who}: the indexer cannot reach it and hides its records."
+    if info.lag:
+        yield f"{who}: the indexer has {info.lag} of its advertisements still to process."
+
+
+def _asked(result: RoutingResult, last: Answer) -> str:
+    words = f"Asked {result.indexer} {result.attempts} times in {result.elapsed:.0f} s; "
+    words += f"last answer: HTTP {last.status}" if last.status else f"last answer: {last.reason or 'none'}"
+    return words + (f", {last.age} s old." if last.age else ".")
+
+
+def _foreign(record: Record) -> str:
+    places = ", ".join(record.addresses) or "no address"
+    return f"Another provider lists this CID, which does not help: {record.provider} ({places})."
