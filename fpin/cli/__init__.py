@@ -1,0 +1,45 @@
+"""The command line: arguments in, one flow, a printer. The only place that knows exit codes."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+
+from fpin.errors import FpinError
+
+
+def main() -> None:
+    """Run fpin with the process's arguments and exit with its code."""
+    sys.exit(run(sys.argv[1:]))
+
+
+def run(args: Sequence[str]) -> int:
+    """Run one command and return its exit code; every failure ends here, in one sentence and a way out."""
+    from typer.exceptions import Abort, TyperException
+
+    from fpin.cli import exits
+    from fpin.cli.app import app
+    from fpin.cli.output import print_failure
+
+    as_json = "--json" in args
+    try:
+        code = app(list(args), prog_name="fpin", standalone_mode=False)
+    except FpinError as error:
+        code = exits.code_of(error)
+        print_failure(error, code, as_json=as_json)
+    except TyperException as error:
+        code = error.exit_code
+        usage = FpinError(error.format_message(), hint="see fpin --help, or the command's own --help")
+        print_failure(usage, code, as_json=as_json, kind="UsageError")
+    except (Abort, KeyboardInterrupt):
+        code = exits.INTERRUPTED
+    except BrokenPipeError:
+        # Who read our output has seen enough; Python would complain once more while closing stdout.
+        sys.stderr.close()
+        return exits.FAILED
+    if code == exits.INTERRUPTED:
+        interrupted = FpinError(
+            "interrupted; what was done is written down", hint="run the same command again to go on"
+        )
+        print_failure(interrupted, code, as_json=as_json, kind="Interrupted")
+    return int(code or exits.DONE)

@@ -26,6 +26,7 @@ class NewPiece:
 
     piece_cid: str
     size: int
+    sample: tuple[str, ...] = ()  # CIDs of some of its blocks
 
 
 class Store:
@@ -72,12 +73,12 @@ class Store:
         row = self._db.execute(
             """
             SELECT pin, chain_id, root_cid, name, path, profile, size, files, car_size, copies_wanted,
-                   sample, created FROM pins WHERE pin = ?
+                   metadata, created FROM pins WHERE pin = ?
             """,
             (pin,),
         ).fetchone()
         fields = dict(row)
-        fields["sample"] = tuple(json.loads(fields["sample"]))
+        fields["metadata"] = tuple((key, value) for key, value in json.loads(fields["metadata"]))
         return Pin(**fields, pieces=self._pieces(pin))
 
     def pin_of_root(self, chain_id: int, root_cid: bytes) -> Pin | None:
@@ -85,6 +86,17 @@ class Store:
             "SELECT pin FROM pins WHERE chain_id = ? AND root_cid = ?", (chain_id, root_cid)
         ).fetchone()
         return self.pin(row[0]) if row else None
+
+    def copy(self, copy: int) -> Copy:
+        """Return the copy in row *copy* as it is now."""
+        row = self._db.execute(
+            f"""
+            SELECT {_COPY_COLUMNS} FROM copies c LEFT JOIN submissions s ON s.submission = c.submission
+            WHERE c.copy = ?
+            """,
+            (copy,),
+        ).fetchone()
+        return _copy(row)
 
     def submission(self, submission: int) -> Submission:
         row = self._db.execute(
@@ -137,11 +149,10 @@ class Store:
         for row in rows.fetchall():
             copies.setdefault(row["piece"], []).append(_copy(row))
         pieces = self._db.execute(
-            "SELECT piece, position, piece_cid, size FROM pieces WHERE pin = ? ORDER BY position", (pin,)
+            "SELECT piece, position, piece_cid, size, sample FROM pieces WHERE pin = ? ORDER BY position",
+            (pin,),
         )
-        return tuple(
-            Piece(**dict(row), copies=tuple(copies.get(row["piece"], ()))) for row in pieces.fetchall()
-        )
+        return tuple(_piece(row, copies.get(row["piece"], ())) for row in pieces.fetchall())
 
     # Writing: a pin
 
@@ -156,7 +167,7 @@ class Store:
         size: int,
         files: int,
         copies_wanted: int,
-        sample: Sequence[str],
+        metadata: Sequence[tuple[str, str]],
         pieces: Sequence[NewPiece],
     ) -> Pin:
         """Write down a pin and its pieces; for a root already there, what changed of it.
@@ -173,7 +184,7 @@ class Store:
                 cursor = self._db.execute(
                     """
                     INSERT INTO pins (chain_id, root_cid, name, path, profile, size, files, car_size,
-                                      copies_wanted, sample, created)
+                                      copies_wanted, metadata, created)
                     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
                     """,
                     (
@@ -186,7 +197,7 @@ class Store:
                         files,
                         car_size,
                         copies_wanted,
-                        json.dumps(list(sample)),
+                        json.dumps(list(metadata)),
                         _now(),
                     ),
                 )
@@ -204,8 +215,8 @@ class Store:
             for position, piece in enumerate(pieces, start=len(known)):
                 if piece.piece_cid not in known:
                     self._db.execute(
-                        "INSERT INTO pieces (pin, position, piece_cid, size) VALUES (?, ?, ?, ?)",
-                        (pin, position, piece.piece_cid, piece.size),
+                        "INSERT INTO pieces (pin, position, piece_cid, size, sample) VALUES (?, ?, ?, ?, ?)",
+                        (pin, position, piece.piece_cid, piece.size, json.dumps(list(piece.sample))),
                     )
         return self.pin(pin)
 
@@ -398,6 +409,12 @@ def _copy(row: sqlite3.Row) -> Copy:
     fields["state"] = CopyState(fields["state"])
     fields["uploaded"] = bool(fields["uploaded"])
     return Copy(**fields)
+
+
+def _piece(row: sqlite3.Row, copies: Sequence[Copy]) -> Piece:
+    fields = dict(row)
+    fields["sample"] = tuple(json.loads(fields["sample"]))
+    return Piece(**fields, copies=tuple(copies))
 
 
 def _now() -> int:

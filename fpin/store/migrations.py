@@ -21,7 +21,7 @@ def _m001_pins_pieces_copies(db: sqlite3.Connection) -> None:
             files INTEGER NOT NULL,
             car_size INTEGER NOT NULL,
             copies_wanted INTEGER NOT NULL,
-            sample TEXT NOT NULL,
+            metadata TEXT NOT NULL,
             created INTEGER NOT NULL,
             UNIQUE (chain_id, root_cid)
         )
@@ -35,6 +35,7 @@ def _m001_pins_pieces_copies(db: sqlite3.Connection) -> None:
             position INTEGER NOT NULL,
             piece_cid TEXT NOT NULL,
             size INTEGER NOT NULL,
+            sample TEXT NOT NULL,
             UNIQUE (pin, position)
         )
         """

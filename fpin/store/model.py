@@ -73,6 +73,7 @@ class Piece:
     position: int
     piece_cid: str
     size: int  # bytes of CAR
+    sample: tuple[str, ...]  # CIDs of some of its blocks, to ask routing for
     copies: tuple[Copy, ...]
 
     @property
@@ -95,9 +96,9 @@ class Pin:
     files: int
     car_size: int  # bytes of all pieces together
     copies_wanted: int
-    sample: tuple[str, ...]  # CIDs of some blocks besides the root, to ask routing for
+    metadata: tuple[tuple[str, str], ...]  # what is written beside each piece on chain
     created: int  # unix seconds
-    pieces: tuple[Piece, ...]
+    pieces: tuple[Piece, ...]  # the last one holds the root
 
     @property
     def copies(self) -> tuple[Copy, ...]:

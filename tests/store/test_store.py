@@ -26,8 +26,8 @@ def record(store: Store, *, pieces: tuple[str, ...] = ("piece-a",), copies: int 
         size=10,
         files=1,
         copies_wanted=copies,
-        sample=["bafy-leaf"],
-        pieces=[NewPiece(piece_cid=cid, size=200) for cid in pieces],
+        metadata=[("name", "photos")],
+        pieces=[NewPiece(piece_cid=cid, size=200, sample=("bafy-leaf",)) for cid in pieces],
     )
 
 
@@ -55,7 +55,9 @@ def test_a_pin_is_there_after_the_store_was_closed(path: Path) -> None:
         record(store, pieces=("piece-a", "piece-b"))
     with Store(path) as store:
         [pin] = store.pins(CHAIN)
-    assert (pin.root_cid, pin.name, pin.path, pin.sample) == (ROOT, "photos", "/photos", ("bafy-leaf",))
+    assert (pin.root_cid, pin.name, pin.path) == (ROOT, "photos", "/photos")
+    assert pin.metadata == (("name", "photos"),)
+    assert pin.pieces[0].sample == ("bafy-leaf",)
     assert [(piece.position, piece.piece_cid, piece.size) for piece in pin.pieces] == [
         (0, "piece-a", 200),
         (1, "piece-b", 200),

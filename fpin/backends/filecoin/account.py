@@ -1,0 +1,67 @@
+"""What every part of the Filecoin backend works with: the chain, the store, the key and a provider's API."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import cached_property
+
+from fpin.chain.contracts import Chain
+from fpin.chain.records import ProviderRecord
+from fpin.chain.revert import decode_revert
+from fpin.chain.signer import Signer
+from fpin.errors import FpinError, NoKey, ProviderError
+from fpin.http import Http
+from fpin.provider.api import ProviderApi
+from fpin.provider.waiting import Clock
+from fpin.store import Store
+
+NO_KEY_HINT = "set FPIN_PRIVATE_KEY, or FPIN_PRIVATE_KEY_FILE to a file that only you can read"
+
+
+@dataclass(kw_only=True)
+class Account:
+    """A wallet on one network, as fpin acts for it. *signer* is None where nothing can be signed."""
+
+    chain: Chain
+    store: Store
+    http: Http
+    signer: Signer | None
+    clock: Clock = field(default_factory=Clock)
+
+    @cached_property
+    def key(self) -> Signer:
+        """The key to sign with; raises NoKey when there is none."""
+        if self.signer is None:
+            raise NoKey(f"there is no key to sign with on {self.chain.network.name}", hint=NO_KEY_HINT)
+        return self.signer
+
+    @property
+    def payer(self) -> str:
+        return self.key.address
+
+    def provider(self, provider_id: int) -> ProviderRecord:
+        """Return the provider as registered, asked once a run."""
+        if provider_id not in self._providers:
+            self._providers[provider_id] = self.chain.provider(provider_id)
+        return self._providers[provider_id]
+
+    def api(self, provider_id: int) -> ProviderApi:
+        """Return the HTTP API of a provider; raises ProviderError when it cannot be used."""
+        record = self.provider(provider_id)
+        if not record.service_url.startswith(("http://", "https://")):
+            raise ProviderError(
+                f"provider {provider_id} {record.problem or 'has no usable address'}",
+                hint="use another provider",
+            )
+        return ProviderApi(record.service_url, self.http, provider_id=provider_id)
+
+    @cached_property
+    def _providers(self) -> dict[int, ProviderRecord]:
+        return {}
+
+
+def in_words(error: FpinError, doing: str) -> FpinError:
+    """Return *error* with the chain's reason decoded, if a provider handed one on."""
+    text = error.values.get("chain_error")
+    revert = decode_revert(text) if isinstance(text, str) else None
+    return error if revert is None else revert.error(doing)

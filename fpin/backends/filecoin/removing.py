@@ -1,0 +1,125 @@
+"""The way out: asks providers to schedule removals, and sees them carried out on chain.
+
+Knows the chain's side. That the advertisement is withdrawn and the indexer forgets is routing's to see.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import groupby
+
+from fpin import events
+from fpin.backends.filecoin.account import Account, in_words
+from fpin.chain import typed_data
+from fpin.errors import ProviderError, ProviderUnavailable
+from fpin.events import OnEvent
+from fpin.provider.waiting import CONFIRMING, poll
+from fpin.store import ON_CHAIN, Copy, CopyState
+
+# Newer servers take 35 ids a call, older ones 200 (spec storage-provider §10).
+MAX_PIECES_PER_REMOVAL = 35
+
+ASKED = frozenset({CopyState.REMOVING, CopyState.SCHEDULED})
+
+
+def remove(account: Account, copies: Sequence[Copy], *, on_event: OnEvent) -> None:
+    """Have *copies* scheduled for removal; returns when the chain has each in its queue.
+
+    Those whose removal is already under way are looked at, not asked for again. Raises what stopped it.
+    """
+    see_removals(account, copies, on_event=on_event)
+    copies = [account.store.copy(copy.copy) for copy in copies]
+    todo = [copy for copy in copies if copy.state in ON_CHAIN or copy.state is CopyState.REMOVING]
+    for (provider_id, data_set_id), group in groupby(sorted(todo, key=_data_set), key=_data_set):
+        batch = list(group)
+        for start in range(0, len(batch), MAX_PIECES_PER_REMOVAL):
+            _remove_from(
+                account,
+                provider_id,
+                data_set_id,
+                batch[start : start + MAX_PIECES_PER_REMOVAL],
+                on_event=on_event,
+            )
+
+
+def see_removals(account: Account, copies: Sequence[Copy], *, on_event: OnEvent) -> None:
+    """Ask the chain whether *copies* are live or in the removal queue, and write down what changed."""
+    for copy in copies:
+        if copy.data_set_id is None or copy.piece_id is None or copy.state not in ON_CHAIN | ASKED:
+            continue
+        if not account.chain.piece_live(copy.data_set_id, copy.piece_id):
+            account.store.mark_removed(copy.copy)
+            on_event(
+                events.RemovalSeen(provider_id=copy.provider_id, piece_id=copy.piece_id, state="removed")
+            )
+        elif copy.state is not CopyState.SCHEDULED and _scheduled(account, copy):
+            account.store.mark_scheduled(copy.copy, tx=None)
+
+
+def _data_set(copy: Copy) -> tuple[int, int]:
+    return copy.provider_id, copy.data_set_id or 0
+
+
+def _scheduled(account: Account, copy: Copy) -> bool:
+    return copy.piece_id in account.chain.scheduled_removals(copy.data_set_id or 0)
+
+
+def _remove_from(
+    account: Account, provider_id: int, data_set_id: int, copies: Sequence[Copy], *, on_event: OnEvent
+) -> None:
+    api = account.api(provider_id)
+    piece_ids = [copy.piece_id for copy in copies if copy.piece_id is not None]
+    data_set = account.chain.data_set(data_set_id)
+    message = typed_data.schedule_piece_removals(data_set.client_data_set_id, piece_ids)
+    signature = account.key.sign_digest(message.digest(account.chain.domain))
+    for copy in copies:
+        account.store.mark_removing(copy.copy)
+    tx: str | None = None
+    try:
+        tx = api.delete_pieces(data_set_id, piece_ids, extra_data=typed_data.signature_extra_data(signature))
+    except ProviderUnavailable:
+        if not _queued(account, data_set_id, piece_ids):
+            raise
+    except ProviderError as exc:
+        if not _queued(account, data_set_id, piece_ids):
+            raise in_words(exc, f"removing from data set {data_set_id}") from exc
+    _wait_until_queued(account, api.name, data_set_id, piece_ids, tx)
+    for copy in copies:
+        account.store.mark_scheduled(copy.copy, tx=tx)
+        on_event(
+            events.RemovalScheduled(
+                provider_id=provider_id, data_set_id=data_set_id, piece_id=copy.piece_id or 0, tx=tx
+            )
+        )
+
+
+def _queued(account: Account, data_set_id: int, piece_ids: Sequence[int]) -> bool:
+    """True when the chain has all of *piece_ids* in its removal queue, or has removed them already."""
+    queue = account.chain.scheduled_removals(data_set_id)
+    return all(
+        piece_id in queue or not account.chain.piece_live(data_set_id, piece_id) for piece_id in piece_ids
+    )
+
+
+def _wait_until_queued(
+    account: Account, name: str, data_set_id: int, piece_ids: Sequence[int], tx: str | None
+) -> None:
+    def ask() -> bool | None:
+        if _queued(account, data_set_id, piece_ids):
+            return True
+        receipt = account.chain.node.receipt(tx) if tx else None
+        return False if receipt is not None and not receipt.succeeded else None
+
+    queued = poll(ask, patience=CONFIRMING, clock=account.clock)
+    if queued is None:
+        raise ProviderUnavailable(
+            f"{name}: the removal is not confirmed after {CONFIRMING / 60:.0f} minutes",
+            hint="run it again: it asks the chain before it does anything",
+            tx=tx,
+        )
+    if not queued:
+        raise ProviderError(
+            f"{name}: the removal failed on chain: {account.chain.why_failed(tx or '')}",
+            hint="nothing was removed by it; run it again",
+            tx=tx,
+        )
