@@ -41,6 +41,8 @@ class Server:
         self._by_port = {bound.getsockname()[1]: app for bound, app in apps.items()}
         config = uvicorn.Config(
             self._dispatch,
+            interface="asgi3",
+            proxy_headers=False,
             http="h11",
             ws="none",
             lifespan="off",
