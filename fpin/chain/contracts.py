@@ -81,7 +81,7 @@ class Chain(Reader):
         return PriceList.from_abi(self.value(self.call(VIEW, "getPriceList")))
 
     def account(self, owner: str) -> Account:
-        """Return the payment account as stored; `costs.standing` brings it to the present."""
+        """Return the payment account as stored; `account.standing` brings it to the present."""
         return Account.from_abi(self.value(self._account(owner)))
 
     def approval(self, owner: str) -> Approval:
@@ -94,9 +94,15 @@ class Chain(Reader):
         return Balances(fil=fil, usdfc=UsdfcUnits(usdfc))
 
     def permit_terms(self, owner: str) -> tuple[Domain, int]:
-        """Return the token's signing domain and *owner*'s next permit nonce."""
-        name, version, nonce = self.values(
-            self.call(TOKEN, "name"), self.call(TOKEN, "version"), self.call(TOKEN, "nonces", owner)
+        """Return the token's signing domain and *owner*'s next permit nonce.
+
+        The token's own separator is compared, because a permit for another domain would only fail on chain.
+        """
+        name, version, nonce, separator = self.values(
+            self.call(TOKEN, "name"),
+            self.call(TOKEN, "version"),
+            self.call(TOKEN, "nonces", owner),
+            self.call(TOKEN, "DOMAIN_SEPARATOR"),
         )
         domain = Domain(
             name=name,
@@ -104,6 +110,8 @@ class Chain(Reader):
             chain_id=self.network.chain_id,
             verifying_contract=self.network.contracts.usdfc,
         )
+        if domain.separator != separator:
+            raise ChainError(f"the token {name} does not sign permits for name, version, chain and address")
         return domain, nonce
 
     def session_expiries(self, owner: str, signer: str) -> Mapping[str, int]:

@@ -126,6 +126,10 @@ class Node:
         answer = self._rpc.call("eth_sendRawTransaction", "0x" + raw.hex())
         return "0x" + self._rpc.data(answer, "eth_sendRawTransaction").hex()
 
+    def knows_transaction(self, tx_hash: str) -> bool:
+        """True when the node has the transaction, executed or waiting."""
+        return self._rpc.call("eth_getTransactionByHash", tx_hash) is not None
+
     def receipt(self, tx_hash: str) -> Receipt | None:
         """Return the receipt; None while the transaction is unknown or not yet executed."""
         found = self._rpc.call("eth_getTransactionReceipt", tx_hash)
