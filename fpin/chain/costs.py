@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from fpin.chain.limits import MAX_PIECES_PER_ADD, in_batches
 from fpin.chain.account import Standing, standing
+from fpin.chain.limits import MAX_PIECES_PER_ADD, in_batches
 from fpin.chain.records import Approval, DataSet, PayerState, PriceList
 from fpin.units import EPOCHS_PER_MONTH, TIB, Epochs, UsdfcUnits
 

@@ -63,7 +63,7 @@ class PriceList:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Account:
-    """A payment account as stored, which is as of *settled_at*; `account.standing` brings it to the present."""
+    """A payment account as of *settled_at*, as it is stored; `account.standing` brings it to the present."""
 
     funds: UsdfcUnits
     lockup_current: UsdfcUnits

@@ -49,7 +49,7 @@ class Wallet:
         self._on_wait = on_wait
 
     def deposit(self, amount: int, *, approve: bool) -> Receipt:
-        """Move *amount* of the wallet's USDFC into its payment account, with a permit in the same transaction.
+        """Move *amount* of the wallet's USDFC into its payment account; the transaction carries the permit.
 
         With *approve* the storage service also becomes operator without limits.
         """
@@ -67,8 +67,8 @@ class Wallet:
         args = (contracts.usdfc, owner, amount, deadline, *self._permit(amount, deadline))
         if not approve:
             return self._send(PAY, "depositWithPermit", args, "depositing")
-        args = (*args, contracts.fwss, MAX_UINT256, MAX_UINT256, self._lockup_period())
-        return self._send(PAY, "depositWithPermitAndApproveOperator", args, "depositing")
+        approval = (contracts.fwss, MAX_UINT256, MAX_UINT256, self._lockup_period())
+        return self._send(PAY, "depositWithPermitAndApproveOperator", (*args, *approval), "depositing")
 
     def approve_service(self) -> Receipt:
         """Make the storage service operator of the payment account, without limits."""
@@ -152,7 +152,7 @@ class Wallet:
         )
 
     def _submit(self, raw: bytes, tx_hash: str, doing: str) -> None:
-        """Send *raw*. A refusal of a transaction that the node already has is no refusal: an answer got lost."""
+        """Send *raw*. When the node refuses a transaction that it already has, only an answer was lost."""
         try:
             self.chain.node.send_raw(raw)
         except RpcError as exc:
