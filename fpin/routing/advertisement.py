@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 from fpin.errors import VerificationFailed
 from fpin.ipld import cid as cids
-from fpin.ipld import protobuf, varint
+from fpin.ipld import dagcbor, protobuf, varint
 from fpin.routing import peer_id
 
 NO_ENTRIES = cids.parse_cid("bafkreehdwdcefgh4dqkjv67uzcmw7oje")
@@ -149,9 +149,7 @@ def _load(codec: int, block: bytes) -> Mapping[str, object]:
     if codec == cids.DAG_JSON:
         value: object = json.loads(block)
     elif codec == cids.DAG_CBOR:
-        import dag_cbor  # 0.1 s to import; Curio's chains are dag-json
-
-        value = dag_cbor.decode(block)
+        value = dagcbor.decode(block)
     else:
         raise ValueError(f"codec 0x{codec:x}")
     if not isinstance(value, dict):
@@ -160,16 +158,15 @@ def _load(codec: int, block: bytes) -> Mapping[str, object]:
 
 
 def _link(value: object) -> bytes:
-    if isinstance(value, dict):  # dag-json
-        return cids.parse_cid(_text(value["/"]))
-    data = bytes(value)  # type: ignore[call-overload]  # a multiformats CID, from dag-cbor
-    if not isinstance(data, bytes) or cids.read_cid(data)[1] != len(data):
-        raise ValueError("not a link")
-    return data
+    if isinstance(value, dagcbor.CidLink):
+        return bytes(value)
+    if not isinstance(value, dict):
+        raise ValueError("link expected")
+    return cids.parse_cid(_text(value["/"]))
 
 
 def _bytes(value: object) -> bytes:
-    if isinstance(value, bytes):
+    if isinstance(value, bytes) and not isinstance(value, dagcbor.CidLink):
         return value
     if not isinstance(value, dict):
         raise ValueError("bytes expected")
