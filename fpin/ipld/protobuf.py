@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+_ONE_BYTE = [bytes((n,)) for n in range(128)]
 VARINT, FIXED64, BYTES, FIXED32 = 0, 1, 2, 5
 
 
 def uvarint(n: int) -> bytes:
     """Return *n* as protobuf writes it; a negative int64 takes ten bytes."""
+    if 0 <= n < 128:
+        return _ONE_BYTE[n]
     n &= (1 << 64) - 1
     out = bytearray()
     while n > 127:

@@ -1,0 +1,176 @@
+"""Content from disk as CAR sections: read once, hashed, and held against what the tree says of the file.
+
+Knows nothing of pieces. A section is written straight into its place in one buffer, so that hashing and
+sending copy nothing.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from dataclasses import dataclass
+from io import FileIO
+
+from fpin.errors import SourceChanged, SourceError
+from fpin.ipld import varint
+from fpin.pack.layout import Layout
+from fpin.pack.nodes import DIGEST
+from fpin.pack.shape import leaf_frame
+from fpin.pack.tree import FILE
+
+# Not a pipe that took a file's place: opening one would wait for its other end for ever.
+_FLAGS = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0)
+
+
+@dataclass(frozen=True, slots=True)
+class Sections:
+    """The sections of the leaves of files, in order; other blocks that stand between them are left out."""
+
+    data: memoryview
+    digests: bytes  # 32 bytes for each of them
+    content: int  # bytes of files in them
+
+
+def read_sections(layout: Layout, start: int, stop: int) -> Sections:
+    """Read and hash what the blocks *start* to *stop* hold of files.
+
+    Raises SourceChanged, naming the file, when it is not the one the tree was made from, and SourceError
+    when it cannot be read.
+    """
+    # More than needed where directories stand between.
+    reader = _Reader(layout, layout.offset(stop) - layout.offset(start))
+    reader.read(start, stop)
+    return Sections(reader.view[: reader.position], b"".join(reader.digests), reader.content)
+
+
+class _Reader:
+    def __init__(self, layout: Layout, size: int) -> None:
+        self.layout = layout
+        self.tree = layout.tree
+        self.profile = layout.profile
+        self.view = memoryview(bytearray(size))
+        self.position = 0
+        self.digests: list[bytes] = []
+        self.content = 0
+
+    def read(self, start: int, stop: int) -> None:
+        tree, chunk, firsts = self.tree, self.profile.chunk_size, self.layout.first_blocks
+        folder, parent = b"", -1
+        for entry in range(self.layout.entry_at(start), self.layout.entry_at(stop - 1) + 1):
+            if tree.kinds[entry] != FILE:
+                continue
+            path = tree.bases.get(entry)
+            if path is None:
+                if tree.parents[entry] != parent:
+                    parent = tree.parents[entry]
+                    folder = os.path.join(tree.source_path(parent), b"")
+                path = folder + tree.names[entry]
+            if tree.sizes[entry] <= chunk:
+                self._small(entry, path)
+            else:
+                self._large(entry, path, start - firsts[entry], stop - firsts[entry])
+
+    def _small(self, entry: int, path: bytes) -> None:
+        size = self.tree.sizes[entry]
+        descriptor = _open(path)
+        try:
+            data = os.read(descriptor, size + 1)
+            while 0 < len(data) < size and (more := os.read(descriptor, size - len(data))):
+                data += more
+            self._check(entry, path, os.fstat(descriptor), len(data) == size)
+        except OSError as exc:
+            raise _unreadable(path, exc) from exc
+        finally:
+            os.close(descriptor)
+        if not self.profile.raw_leaves:
+            before, after = leaf_frame(self.profile, size)
+            data = before + data + after
+        digest = hashlib.sha256(data).digest()
+        section = varint.encode(self.profile.cid_size + len(data)) + self.profile.leaf_prefix + digest + data
+        end = self.position + len(section)
+        self.view[self.position : end] = section
+        self.position = end
+        self.digests.append(digest)
+        self.content += size
+
+    def _large(self, entry: int, path: bytes, start: int, stop: int) -> None:
+        """Read those leaves of one file that are among its blocks *start* to *stop*."""
+        shape = self.layout.shape(entry)
+        leaf, end = shape.leaf_at_or_after(max(start, 0)), shape.leaf_at_or_after(stop)
+        if leaf == end:
+            return
+        descriptor = _open(path)
+        try:
+            os.lseek(descriptor, leaf * self.profile.chunk_size, os.SEEK_SET)
+            with open(descriptor, "rb", buffering=0, closefd=False) as file:
+                whole = all(self._leaf(file, shape.content_size(0, index)) for index in range(leaf, end))
+            self._check(entry, path, os.fstat(descriptor), whole)
+        except OSError as exc:
+            raise _unreadable(path, exc) from exc
+        finally:
+            os.close(descriptor)
+
+    def _leaf(self, file: FileIO, size: int) -> bool:
+        """Read the next *size* bytes into their section; tell whether there were as many."""
+        before, after = leaf_frame(self.profile, size)
+        block_size = len(before) + size + len(after)
+        head = varint.encode(self.profile.cid_size + block_size) + self.profile.leaf_prefix
+        view, cid_end = self.view, self.position + len(head) + DIGEST
+        data, end = cid_end + len(before), cid_end + block_size
+        view[self.position : cid_end - DIGEST] = head
+        view[cid_end:data] = before
+        view[data + size : end] = after
+        while data < end - len(after):
+            count = file.readinto(view[data : end - len(after)])
+            if not count:
+                return False
+            data += count
+        digest = hashlib.sha256(view[cid_end:end]).digest()
+        view[cid_end - DIGEST : cid_end] = digest
+        self.position = end
+        self.digests.append(digest)
+        self.content += size
+        return True
+
+    def _check(self, entry: int, path: bytes, status: os.stat_result, whole: bool) -> None:
+        tree = self.tree
+        if (
+            not whole
+            or status.st_size != tree.sizes[entry]
+            or status.st_mtime_ns != tree.mtimes[entry]
+            or status.st_ino != tree.inodes[entry]
+        ):
+            raise changed(path)
+
+
+def check_symlink(layout: Layout, entry: int) -> None:
+    """Raise SourceChanged unless the symbolic link still has the target it had."""
+    path = layout.tree.source_path(entry)
+    try:
+        same = os.readlink(path) == layout.tree.targets[entry]
+    except OSError:
+        same = False
+    if not same:
+        raise changed(path)
+
+
+def _open(path: bytes) -> int:
+    try:
+        return os.open(path, _FLAGS)
+    except (FileNotFoundError, NotADirectoryError) as exc:
+        raise changed(path, "is gone") from exc
+    except OSError as exc:
+        raise _unreadable(path, exc) from exc
+
+
+def changed(path: bytes, what: str = "changed after it was looked at") -> SourceChanged:
+    """Return the error that names the file."""
+    name = os.fsdecode(path)
+    return SourceChanged(
+        f"{name!r} {what}", hint="run the command again when nothing writes to it", path=name
+    )
+
+
+def _unreadable(path: bytes, exc: OSError) -> SourceError:
+    name = os.fsdecode(path)
+    return SourceError(f"{name!r} cannot be read: {exc.strerror or exc}", path=name)

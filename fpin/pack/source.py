@@ -1,0 +1,161 @@
+"""A piece as a stream: its bytes made again from the source files, from any offset, and checked again.
+
+Nothing is spooled. What comes out is what was hashed, or `SourceChanged` names the file that is no longer
+the same.
+"""
+
+from __future__ import annotations
+
+import random
+from array import array
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from functools import cached_property
+
+from fpin.ipld import car
+from fpin.ipld import cid as cids
+from fpin.pack.layout import FILLERS, HEADER_SIZE, Layout, PieceSpan
+from fpin.pack.nodes import DIGEST, make_block, section
+from fpin.pack.reading import changed, check_symlink, read_sections
+from fpin.pack.tree import SYMLINK
+from fpin.piece import PieceCid
+
+_CHUNK = 2**20  # bytes of sections made at a time
+_MAX_BLOCKS = 1024  # and no more blocks than that
+
+
+def batches(layout: Layout, start: int, stop: int, size: int, count: int) -> Iterator[tuple[int, int]]:
+    """Cut the blocks *start* to *stop* into runs of about *size* bytes and at most *count* blocks."""
+    while start < stop:
+        end = layout.block_before(layout.offset(start) + size)
+        end = max(start + 1, min(end, stop, start + count))
+        yield start, end
+        start = end
+
+
+def header(root_cid: bytes) -> bytes:
+    """Return the header of every piece of a DAG, `HEADER_SIZE` bytes; the root is written as version 1."""
+    return car.header([cids.to_v1(root_cid)])
+
+
+@dataclass(frozen=True, kw_only=True)
+class PackedPiece:
+    """One piece of a packed tree: a CAR whose bytes are known, though they are written down nowhere."""
+
+    layout: Layout = field(repr=False)
+    span: PieceSpan
+    digests: bytes | bytearray = field(repr=False)  # of all blocks of the layout
+    dropped: array[int] = field(repr=False)  # blocks equal to one before them in this piece
+    root_cid: bytes
+    piece_cid: PieceCid
+
+    @property
+    def index(self) -> int:
+        return self.span.index
+
+    @property
+    def size(self) -> int:
+        """Bytes of the CAR."""
+        return self.piece_cid.payload_size
+
+    def open(self, offset: int = 0) -> Iterator[bytes]:
+        """Yield the bytes of the CAR from *offset* on, in chunks of about 1 MiB.
+
+        Raises SourceChanged or SourceError, naming the file, before anything is yielded that is not what was
+        hashed.
+        """
+        if offset < HEADER_SIZE:
+            yield header(self.root_cid)[offset:]
+            offset = HEADER_SIZE
+        block = self._block_at(offset)
+        skip = offset - self._position(block)
+        for start, stop in self._kept_runs(block):
+            for low, high in batches(self.layout, start, stop, _CHUNK, _MAX_BLOCKS):
+                data = self._sections(low, high)
+                if skip < len(data):
+                    yield data[skip:]
+                skip = max(0, skip - len(data))
+        filler = self._filler()[skip:]
+        if filler:
+            yield filler
+
+    def sample(self, count: int, seed: int) -> list[bytes]:
+        """Return the CIDs of up to *count* different blocks of the piece, decided by *seed*."""
+        blocks = range(self.span.first_block, self.span.end_block)
+        chosen = random.Random(seed).sample(blocks, min(count, len(blocks)))
+        return list(dict.fromkeys(self.block_cid(block) for block in chosen))
+
+    def block_cid(self, block: int) -> bytes:
+        """Return the CID of the block with that number in the layout."""
+        return self.layout.block_prefix(block) + bytes(self.digests[block * DIGEST : (block + 1) * DIGEST])
+
+    @cached_property
+    def _dropped_before(self) -> array[int]:
+        """Bytes of the dropped sections before each row of `dropped`, with one row more for the end."""
+        total, sums = 0, array("Q", [0])
+        for block in self.dropped:
+            total += self.layout.offset(block + 1) - self.layout.offset(block)
+            sums.append(total)
+        return sums
+
+    def _position(self, block: int) -> int:
+        """Return where in the CAR the block stands; for a dropped one, what follows it."""
+        dropped = self._dropped_before[bisect_left(self.dropped, block)]
+        start = self.layout.offset(self.span.first_block)
+        return HEADER_SIZE + self.layout.offset(block) - start - dropped
+
+    def _block_at(self, offset: int) -> int:
+        """Return the block that the byte at *offset* belongs to; ``span.end_block`` after the last."""
+        blocks = range(self.span.first_block, self.span.end_block + 1)
+        return blocks[bisect_right(blocks, offset, key=self._position) - 1]
+
+    def _kept_runs(self, block: int) -> Iterator[tuple[int, int]]:
+        """Yield the runs of blocks, from *block* on, that are written."""
+        for gap in self.dropped[bisect_left(self.dropped, block) :]:
+            if block < gap:
+                yield block, gap
+            block = gap + 1
+        if block < self.span.end_block:
+            yield block, self.span.end_block
+
+    def _sections(self, start: int, stop: int) -> bytes:
+        layout, read = self.layout, read_sections(self.layout, start, stop)
+        parts: list[bytes | memoryview] = []
+        position = hashed = 0
+        for made in [*layout.made_blocks(start, stop), stop]:
+            count = (made - start) * DIGEST
+            if read.digests[hashed : hashed + count] != self.digests[start * DIGEST : made * DIGEST]:
+                raise self._first_change(start, made, read.digests[hashed:])
+            size = layout.offset(made) - layout.offset(start)
+            parts.append(read.data[position : position + size])
+            if made < stop:
+                parts.append(self._made_section(made))
+            position, hashed, start = position + size, hashed + count, made + 1
+        return b"".join(parts)
+
+    def _made_section(self, block: int) -> bytes:
+        entry = self.layout.entry_at(block)
+        if self.layout.tree.kinds[entry] == SYMLINK:
+            check_symlink(self.layout, entry)
+        digest = bytes(self.digests[block * DIGEST : (block + 1) * DIGEST])
+        return section(self.layout.profile.node_prefix, digest, make_block(self.layout, self.digests, block))
+
+    def _first_change(self, start: int, stop: int, digests: bytes) -> Exception:
+        for place, block in enumerate(range(start, stop)):
+            if digests[place * DIGEST :][:DIGEST] != self.digests[block * DIGEST : (block + 1) * DIGEST]:
+                return changed(self.layout.tree.source_path(self.layout.entry_at(block)))
+        raise AssertionError("unreachable")
+
+    def _filler(self) -> bytes:
+        end = self._position(self.span.end_block)
+        return filler(self.block_cid(self.span.first_block)) if end < self.size else b""
+
+
+def filler(only_cid: bytes) -> bytes:
+    """Return the section that makes a CAR large enough for a piece, when its one block is *only_cid*.
+
+    With two blocks it is large enough already: 59 bytes of header and 37 or more for each.
+    """
+    cid, data = FILLERS[0] if only_cid != FILLERS[0][0] else FILLERS[1]
+    return car.section_prefix(cid, len(data)) + data

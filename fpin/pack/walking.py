@@ -1,0 +1,149 @@
+"""From a path to a `Tree`: what is there, by name and size; opens no file, takes no path for a pattern."""
+
+from __future__ import annotations
+
+import fnmatch
+import os
+import re
+import stat
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from fpin.errors import SourceError
+from fpin.pack.tree import FILE, SYMLINK, Tree, check_name
+
+_SPECIAL = {
+    stat.S_IFSOCK: "a socket",
+    stat.S_IFIFO: "a named pipe",
+    stat.S_IFBLK: "a device",
+    stat.S_IFCHR: "a device",
+}
+
+
+def walk(path: Path, *, hidden: bool = False, exclude: Sequence[str] = (), follow: bool = False) -> Tree:
+    """Return what is stored when *path* is: a file, or a directory with all that is below it.
+
+    Symbolic links are kept as links, *path* itself included, unless *follow*. Entries whose name begins
+    with a dot are left out unless *hidden*, and so is what a pattern of *exclude* matches: the shell's
+    ``* ? []``, held against the name and against the path below *path*; a final ``/`` means directories
+    only. *path* itself is never left out.
+
+    Raises SourceError, naming the entry, for what cannot be read or stored.
+    """
+    walker = _Walker(os.fsencode(os.path.abspath(path)), hidden=hidden, exclude=exclude, follow=follow)
+    return walker.walk()
+
+
+class _Walker:
+    def __init__(self, base: bytes, *, hidden: bool, exclude: Sequence[str], follow: bool) -> None:
+        self.base = base
+        self.hidden = hidden
+        self.excluded = _matcher(exclude)
+        self.stat = os.stat if follow else os.lstat
+        self.tree = Tree(os.path.basename(os.fsdecode(base)) or "root", follow=follow)
+        self.open: set[tuple[int, int]] = set()  # device and inode of the directories we are in
+
+    def walk(self) -> Tree:
+        status = self._status(self.base)
+        if stat.S_ISDIR(status.st_mode):
+            root = self._directories(status)
+        else:
+            root = self._leaf(self.base, b"", status)
+        self.tree.bases[root] = self.base
+        return self.tree
+
+    def _directories(self, status: os.stat_result) -> int:
+        """Walk everything below the base; no recursion, as folders may be nested deeper than Python calls."""
+        stack = [self._enter(self.base, b"", status)]
+        while True:
+            folder = stack[-1]
+            if not folder.names:
+                stack.pop()
+                self.open.discard(folder.identity)
+                index = self.tree.add_directory(folder.name, folder.first)
+                if not stack:
+                    return index
+                continue
+            name = folder.names.pop()
+            path = folder.path + b"/" + name
+            if self._left_out(path, name, is_directory=False):
+                continue
+            check_name(name, os.fsdecode(path))
+            status = self._status(path)
+            if not stat.S_ISDIR(status.st_mode):
+                self._leaf(path, name, status)
+            elif not self._left_out(path, name, is_directory=True):
+                stack.append(self._enter(path, name, status))
+
+    def _left_out(self, path: bytes, name: bytes, *, is_directory: bool) -> bool:
+        if not self.hidden and name.startswith(b"."):
+            return True
+        if self.excluded is None:
+            return False
+        end = "/" if is_directory else ""
+        relative = os.fsdecode(path[len(self.base) :].lstrip(b"/")).replace(os.sep, "/")
+        return bool(self.excluded(relative + end) or self.excluded(os.fsdecode(name) + end))
+
+    def _enter(self, path: bytes, name: bytes, status: os.stat_result) -> _Folder:
+        try:
+            names = os.listdir(path)
+        except OSError as exc:
+            raise _unreadable(path, "folder", exc) from exc
+        names.sort(reverse=True)  # taken from the end
+        identity = (status.st_dev, status.st_ino)
+        if self.tree.follow:
+            if identity in self.open:
+                raise SourceError(
+                    f"{os.fsdecode(path)!r} leads back to a folder that holds it",
+                    hint="do not follow symbolic links, or leave this one out with --exclude",
+                )
+            self.open.add(identity)
+        return _Folder(path, name, names, len(self.tree), identity)
+
+    def _leaf(self, path: bytes, name: bytes, status: os.stat_result) -> int:
+        mode = stat.S_IFMT(status.st_mode)
+        if mode == stat.S_IFREG:
+            if not os.access(path, os.R_OK):
+                raise _unreadable(path, "file", PermissionError())
+            return self.tree.add_leaf(name, FILE, status)
+        if mode == stat.S_IFLNK:
+            try:
+                return self.tree.add_leaf(name, SYMLINK, status, os.readlink(path))
+            except OSError as exc:
+                raise _unreadable(path, "symbolic link", exc) from exc
+        kind = _SPECIAL.get(mode, "neither a file nor a folder")
+        raise SourceError(f"{os.fsdecode(path)!r} is {kind}", hint="leave it out with --exclude")
+
+    def _status(self, path: bytes) -> os.stat_result:
+        try:
+            return self.stat(path)
+        except FileNotFoundError as exc:
+            raise SourceError(f"{os.fsdecode(path)!r} does not exist") from exc
+        except OSError as exc:
+            raise _unreadable(path, "entry", exc) from exc
+
+
+class _Folder:
+    """A directory being walked; *names* are those still to come, last first."""
+
+    __slots__ = ("first", "identity", "name", "names", "path")
+
+    def __init__(
+        self, path: bytes, name: bytes, names: list[bytes], first: int, identity: tuple[int, int]
+    ) -> None:
+        self.path, self.name, self.names, self.first, self.identity = path, name, names, first, identity
+
+
+def _matcher(patterns: Sequence[str]) -> Callable[[str], object] | None:
+    if not patterns:
+        return None
+    return re.compile("|".join(fnmatch.translate(pattern) for pattern in patterns)).match
+
+
+def _unreadable(path: bytes, what: str, exc: OSError) -> SourceError:
+    reason = exc.strerror.lower() if exc.strerror else "permission denied"
+    return SourceError(
+        f"{what} {os.fsdecode(path)!r} cannot be read: {reason}",
+        hint="change its permissions, or leave it out with --exclude",
+        path=os.fsdecode(path),
+    )
