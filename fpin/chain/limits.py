@@ -6,6 +6,7 @@ Pure. Lengths are counted in UTF-8 bytes, as the contract counts them.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TypeVar
 
 from fpin.chain.typed_data import Metadata
 from fpin.errors import UsageError
@@ -19,6 +20,8 @@ MAX_KEYS_PER_DATA_SET = 10
 MAX_KEYS_PER_PIECE = 3
 MAX_KEY_BYTES = 32
 MAX_VALUE_BYTES = 96
+
+_T = TypeVar("_T")
 
 
 def check_data_set_metadata(metadata: Metadata) -> None:
@@ -51,7 +54,7 @@ def _check_length(what: str, text: str, key: str, limit: int) -> None:
         )
 
 
-def in_batches(items: Sequence[int], size: int = MAX_PIECES_PER_ADD) -> list[Sequence[int]]:
+def in_batches(items: Sequence[_T], size: int = MAX_PIECES_PER_ADD) -> list[Sequence[_T]]:
     """Return *items* cut into runs of at most *size*.
 
     >>> in_batches([1, 2, 3], 2)
