@@ -88,28 +88,19 @@ def test_a_first_copy_locks_the_reserve_and_a_month_and_pays_its_fees_out_of_tha
     assert copy.per_month == 24_000_000_288_764_567
     assert copy.flat_per_month == 24 * MILLI
     assert copy.locked == 100 * MILLI + 277_777_781_119 * 86400
-    assert (
-        copy.required
-        == 124 * MILLI
-        + 288_681_600
-        - 100 * MILLI
-        + 100 * MILLI
-        - 67_200
-        - 21_600
-        + 67_200
-        + (277_777_781_119 * 86400 - 24 * MILLI - 288_681_600 + 21_600)
-    )
+    assert copy.required == copy.locked
     assert quoted.affordable
     assert quoted.new_data_sets == 1
 
 
 def test_the_chain_asks_for_the_larger_of_its_two_checks() -> None:
-    # 0.124 before anything is locked; a tiny piece locks 0.1 + 277777777803 * 86400 = 0.1240000000…02 - truncation
-    tiny = quote([CopyPlan(pieces=(1,))], payer_state()).copies[0]
-    assert tiny.locked == 100 * MILLI + 277_777_777_803 * 86400
-    assert tiny.required == max(124 * MILLI, tiny.locked)
-    with_cdn = quote([CopyPlan(pieces=(1,), cdn=True)], payer_state()).copies[0]
-    assert with_cdn.required == tiny.required + ONE_TOKEN
+    # The check before the creation counts the monthly fee, the lockup counts it per epoch, truncated.
+    free_storage = payer_state(prices=price_list(storage_per_tib_month=0))
+    (copy,) = quote([CopyPlan(pieces=(127,))], free_storage).copies
+    assert copy.locked == 100 * MILLI + 277_777_777_777 * 86400
+    assert copy.required == 124 * MILLI
+    (with_cdn,) = quote([CopyPlan(pieces=(127,), cdn=True)], free_storage).copies
+    assert with_cdn.required == 1124 * MILLI
 
 
 def test_two_copies_need_the_funds_of_both() -> None:
@@ -154,8 +145,8 @@ def test_more_than_forty_pieces_pay_for_two_adds() -> None:
 def test_a_debt_comes_first() -> None:
     state = payer_state(funds=100, locked=50, rate=1, epoch=200)
     quoted = quote([CopyPlan(pieces=(127,))], state)
-    assert quoted.debt == 100
-    assert quoted.required == quoted.copies[0].required + 100
+    assert quoted.debt == 150
+    assert quoted.required == quoted.copies[0].required + 150
     assert quoted.shortfall == quoted.required
     assert quoted.runway_after == 0
 

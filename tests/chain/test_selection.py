@@ -76,7 +76,7 @@ def test_a_single_copy_goes_anywhere_when_nobody_is_endorsed() -> None:
 
 
 def test_two_copies_without_an_endorsed_provider_are_refused_with_the_reasons() -> None:
-    with pytest.raises(ProviderError, match="no endorsed provider.*provider 2 is excluded"):
+    with pytest.raises(ProviderError, match=r"no endorsed provider.*provider 2 is excluded"):
         select(market(), copies=2, metadata=METADATA, exclude={2})
 
 
