@@ -5,13 +5,14 @@ Knows pins and pieces. Knows nothing of any one place's protocol, nor of printin
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from fpin import routing
 from fpin.events import OnEvent
 from fpin.piece import PieceCid
-from fpin.routing import Expectation
+from fpin.routing import Gate, Peers
 from fpin.store import Copy, Pin
 
 
@@ -35,7 +36,6 @@ class Wish:
     provider_ids: tuple[int, ...] = ()  # empty: any
     exclude_provider_ids: tuple[int, ...] = ()
     data_set_ids: tuple[int, ...] = ()  # empty: any that fits, or a new one
-    metadata: tuple[tuple[str, str], ...] = ()  # of the data set, beside fpin's own
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,21 +49,55 @@ class Place:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Offer:
-    """What storing costs and where it would go. Nothing was paid, signed or sent.
+class Cost:
+    """What storing takes, as decimal numbers of *token*; nothing of it has been paid."""
 
-    Amounts are decimal numbers of *token*. *shortfalls* says in sentences what keeps the account from
-    affording it; empty when nothing does.
+    per_month: str
+    fees: str  # once
+    locked: str  # stays ours, and cannot be withdrawn while the data is stored
+    token: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Offer:
+    """What a wish costs and where it would go. Nothing was paid, signed or sent.
+
+    *shortfalls* says in sentences what keeps the account from affording it; empty when nothing does.
+    *remedy* is what to do about them.
     """
 
+    wish: Wish
     places: tuple[Place, ...]
-    per_month: str
-    fees: str
-    locked: str
-    token: str
+    cost: Cost
     new_data_sets: int
     shortfalls: tuple[str, ...]
-    remedy: str | None  # what to do about the shortfalls
+    remedy: str | None
+    missing: str  # decimal amount of the token to deposit; "0" when there is enough
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Proof:
+    """When a copy's possession was last proved and is to be proved next, as epochs; None: not yet."""
+
+    last_proven: int | None
+    next_proof_due: int | None
+    state: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AccountReport:
+    """What pays for the pins. Amounts are decimal numbers of *token* (*gas*: of the chain's own coin)."""
+
+    address: str
+    token: str
+    wallet: str  # not deposited
+    gas: str
+    funds: str  # deposited
+    available: str  # of these, free to spend or withdraw
+    per_month: str  # spent at the present rate
+    debt: str
+    runway: int | None  # epochs until a top-up is needed; None: nothing is spending
+    approved: bool  # the storage service may use the account
 
 
 class Backend(Protocol):
@@ -79,26 +113,57 @@ class Backend(Protocol):
     @property
     def chain_id(self) -> int: ...
 
-    def offer(self, sizes: Sequence[int], wish: Wish) -> Offer:
+    def check_metadata(self, metadata: Sequence[tuple[str, str]]) -> None:
+        """Raise UsageError for metadata of a piece that this place would refuse."""
+
+    def offer(self, sizes: Sequence[int], wish: Wish, *, on_event: OnEvent) -> Offer:
         """Return what *wish* would cost for pieces of at most *sizes* bytes.
 
-        Raises ProviderError when no place fits the wish, `UsageError` when a limit is broken by it.
+        Raises ProviderError when no place fits the wish, UsageError when a limit is broken by it.
         """
+
+    def places(self, pin: Pin, offer: Offer) -> list[Place]:
+        """Return where *pin* is to be: where it already is first, then the places of *offer*."""
 
     def put(
-        self, pin: Pin, sources: Sequence[PieceSource], offer: Offer, *, until: str, on_event: OnEvent
+        self,
+        pin: Pin,
+        sources: Mapping[str, PieceSource],
+        places: Sequence[Place],
+        *,
+        park_only: bool,
+        on_event: OnEvent,
     ) -> None:
-        """Bring every piece of *pin* to every place of *offer*; the store says how far it came.
+        """Bring every piece of *pin* to every one of *places*; the store says how far it came.
 
-        *until* is ``parked`` or ``confirmed``. A place that fails does not keep the others from being
-        served. Raises `SourceChanged` when a source is no longer what was hashed.
+        *sources* are by piece CID. A place that fails does not keep the others from being served, unless
+        the reason is ours: `SourceError`, `PermissionMissing` and `LocalError` are raised at once. Raises
+        the first failure when no place was served.
         """
 
-    def refresh(self, pin: Pin, *, on_event: OnEvent) -> None:
-        """Ask the world what became of each unfinished or leaving copy and write the answers down."""
+    def settle(self, pin: Pin, *, on_event: OnEvent) -> None:
+        """Ask the world what became of each copy under way or leaving and write the answers down."""
 
     def remove(self, copies: Sequence[Copy], *, on_event: OnEvent) -> None:
         """Ask for *copies* to be removed. Returns when the chain has each removal in its queue."""
 
-    def expectations(self, pin: Pin, copies: Sequence[Copy]) -> list[Expectation]:
-        """Return what routing should show for *copies*."""
+    def is_live(self, copy: Copy) -> bool:
+        """Tell whether the chain still holds *copy*."""
+
+    def account(self) -> AccountReport | None:
+        """Return what pays; None without a key."""
+
+    def deposit(self, amount: int, *, approve: bool) -> str | None:
+        """Move *amount* base units into the account, and with *approve* let it be used for storing.
+
+        Returns the transaction; None when nothing had to be sent.
+        """
+
+    def proofs(self, pin: Pin) -> dict[int, Proof]:
+        """Return the proofs of the copies of *pin* that are on chain, by copy row."""
+
+    def routed(self, copy: Copy, piece_cid: str) -> routing.Copy:
+        """Return what routing should show for *copy*."""
+
+    def peers(self, gate: Gate) -> Peers:
+        """Return whom routing may ask about this place's copies."""

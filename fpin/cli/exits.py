@@ -22,13 +22,14 @@ DONE = 0
 FAILED = 1
 USAGE = 2
 PARTIAL = 3
+VERIFICATION = 6
 INTERRUPTED = 130
 
 # The first row that fits wins: PieceMismatch is a ProviderError too, but above all it is a wrong hash.
 _CODES: tuple[tuple[type[errors.FpinError], int], ...] = (
     (errors.UsageError, USAGE),
     (errors.PermissionMissing, 4),
-    (errors.VerificationFailed, 6),
+    (errors.VerificationFailed, VERIFICATION),
     (errors.Unavailable, 5),
     (errors.FpinError, FAILED),
 )

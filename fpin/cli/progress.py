@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NoReturn, Self
 
 from fpin import events
 from fpin.events import Event
-from fpin.units import format_size
+from fpin.units import format_size, parse_token, short_token
 
 if TYPE_CHECKING:
     from tqdm import tqdm
@@ -183,12 +183,17 @@ def sentence(event: Event, *, verbose: bool = False) -> str | None:
 
 def _quoted(event: events.Quoted) -> str:
     text = (
-        f"{_count(event.copies, 'copy', 'copies')}: {event.per_month} {event.token} a month, "
-        f"{event.fees} in fees now, {event.locked} locked while stored"
+        f"{_count(event.copies, 'copy', 'copies')}: {short(event.per_month)} {event.token} a month, "
+        f"{short(event.fees)} in fees now, {short(event.locked)} locked while stored"
     )
     if event.new_data_sets:
         text += f" ({_count(event.new_data_sets, 'new data set')})"
     return text
+
+
+def short(amount: str) -> str:
+    """Return an exact amount of tokens as people want to read it, rounded up."""
+    return short_token(parse_token(amount))
 
 
 def _removal(event: events.RemovalSeen) -> str:

@@ -12,7 +12,7 @@ from fpin.errors import LocalError, UsageError
 from fpin.events import Hashing, OnEvent, Planned, Walked, ignore
 from fpin.events import Packed as PackedEvent
 from fpin.ipld.cid import format_cid
-from fpin.pack import DEFAULT_PROFILE, PROFILES, Layout, Packed, PackedPiece, digest, plan, walk
+from fpin.pack import DEFAULT_PROFILE, Layout, Packed, PackedPiece, digest, find_profile, plan, walk
 from fpin.piece import MAX_PIECE_SIZE
 
 
@@ -23,7 +23,12 @@ class Content:
     path: Path
     hidden: bool = False
     exclude: tuple[str, ...] = ()
-    profile: str = DEFAULT_PROFILE
+    profile: str = DEFAULT_PROFILE.name
+
+    @property
+    def absolute(self) -> Path:
+        """The path as the store remembers it: absolute, without ``..``, links not followed."""
+        return absolute(self.path)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,17 +38,78 @@ class WrittenCar:
     size: int  # bytes
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PieceSummary:
+    piece_cid: str
+    size: int  # bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CidResult:
+    root_cid: str
+    size: int  # bytes of content
+    files: int
+    car_size: int  # bytes
+    profile: str
+    pieces: tuple[PieceSummary, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PackResult:
+    root_cid: str
+    size: int  # bytes of content
+    files: int
+    cars: tuple[WrittenCar, ...]
+
+
+def cid(content: Content, *, on_event: OnEvent = ignore) -> CidResult:
+    """Return the root CID and the piece CIDs of *content*; writes nothing."""
+    packed = hash_all(lay_out(content, on_event=on_event), on_event=on_event)
+    return CidResult(
+        root_cid=format_cid(packed.root_cid),
+        size=packed.layout.size,
+        files=packed.layout.files,
+        car_size=sum(piece.size for piece in packed.pieces),
+        profile=content.profile,
+        pieces=tuple(
+            PieceSummary(piece_cid=str(piece.piece_cid), size=piece.size) for piece in packed.pieces
+        ),
+    )
+
+
+def pack(content: Content, out: Path, *, split: bool = False, on_event: OnEvent = ignore) -> PackResult:
+    """Write *content* as CAR files: *out*, or with *split* and several pieces ``X-0.car``, ``X-1.car``, …."""
+    layout = lay_out(content, on_event=on_event)
+    if len(layout.pieces) > 1 and not split:
+        raise UsageError(
+            f"this needs {len(layout.pieces)} CAR files, a piece holds at most {MAX_PIECE_SIZE} bytes",
+            hint="use --split to write all of them",
+            pieces=len(layout.pieces),
+        )
+    packed = hash_all(layout, on_event=on_event)
+    return PackResult(
+        root_cid=format_cid(packed.root_cid),
+        size=layout.size,
+        files=layout.files,
+        cars=tuple(
+            _write_car(piece, target)
+            for piece, target in zip(packed.pieces, _targets(out, packed.pieces), strict=True)
+        ),
+    )
+
+
+def absolute(path: Path | str) -> Path:
+    """Return *path* absolute and without ``..``; the same for every way to spell it, links not followed."""
+    return Path(os.path.abspath(path))
+
+
 def lay_out(content: Content, *, on_event: OnEvent = ignore, piece_limit: int = MAX_PIECE_SIZE) -> Layout:
     """Return the plan of blocks and pieces for *content*; reads names and sizes only.
 
     Raises UsageError for a path that is not there or an unknown profile, SourceError for what cannot be
     stored.
     """
-    profile = PROFILES.get(content.profile)
-    if profile is None:
-        raise UsageError(
-            f"there is no profile called {content.profile}", hint=f"known profiles: {', '.join(PROFILES)}"
-        )
+    profile = find_profile(content.profile)
     if not os.path.lexists(content.path):
         raise UsageError(
             f"{content.path} does not exist", hint="check the spelling; patterns are not expanded by fpin"
@@ -70,24 +136,6 @@ def hash_all(layout: Layout, *, on_event: OnEvent = ignore, jobs: int | None = N
         )
     )
     return packed
-
-
-def write_cars(packed: Packed, out: Path, *, split: bool) -> list[WrittenCar]:
-    """Write the pieces of *packed* as CAR files: *out*, or with several ``X-0.car``, ``X-1.car``, ….
-
-    Raises UsageError when there are several and *split* is False. A file that cannot be completed is
-    not left behind; one that was there before is replaced only by a complete one.
-    """
-    if len(packed.pieces) > 1 and not split:
-        raise UsageError(
-            f"this needs {len(packed.pieces)} CAR files, a piece holds at most {MAX_PIECE_SIZE} bytes",
-            hint="use --split to write all of them",
-            pieces=len(packed.pieces),
-        )
-    return [
-        _write_car(piece, target)
-        for piece, target in zip(packed.pieces, _targets(out, packed.pieces), strict=True)
-    ]
 
 
 def _targets(out: Path, pieces: Sequence[PackedPiece]) -> list[Path]:

@@ -6,9 +6,9 @@ Asks the store only.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 
 from fpin.errors import NotFound
+from fpin.flows.packing import absolute
 from fpin.ipld.cid import format_cid, multihash_of, parse_cid
 from fpin.piece import PieceCid, parse_v1
 from fpin.store import Copy, Pin, Store
@@ -95,7 +95,7 @@ def _by_piece(pins: list[Pin], text: str) -> list[Target]:
 
 
 def _by_path(pins: list[Pin], text: str) -> list[Target]:
-    path = str(Path(text).absolute())
+    path = str(absolute(text))
     return [_whole(pin) for pin in pins if pin.path == path and pin.state != "removed"]
 
 

@@ -6,10 +6,11 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 from fpin.chain.contracts import Chain
-from fpin.chain.records import ProviderRecord
+from fpin.chain.provider_record import ProviderRecord
 from fpin.chain.revert import decode_revert
+from fpin.chain.rpc import RpcError
 from fpin.chain.signer import Signer
-from fpin.errors import FpinError, NoKey, ProviderError
+from fpin.errors import FpinError, NoKey, ProviderError, Unavailable
 from fpin.http import Http
 from fpin.provider.api import ProviderApi
 from fpin.provider.waiting import Clock
@@ -65,3 +66,22 @@ def in_words(error: FpinError, doing: str) -> FpinError:
     text = error.values.get("chain_error")
     revert = decode_revert(text) if isinstance(text, str) else None
     return error if revert is None else revert.error(doing)
+
+
+def why_failed(chain: Chain, tx_hash: str) -> str:
+    """Return in words why a mined transaction failed: it is replayed on the state it met.
+
+    Falls back to the plain fact where the node does not know the transaction or the replay passes.
+    """
+    try:
+        found = chain.rpc.call("eth_getTransactionByHash", tx_hash)
+        if not isinstance(found, dict):
+            return "it is not on chain"
+        request = {key: found[key] for key in ("from", "to", "value") if found.get(key)}
+        request["data"] = found["input"]
+        chain.rpc.call("eth_call", request, found["blockNumber"])
+    except RpcError as exc:
+        return exc.revert.sentence if exc.revert else exc.message
+    except (KeyError, Unavailable):
+        pass
+    return "a contract refused it"

@@ -13,25 +13,29 @@ from dataclasses import dataclass
 
 from fpin import events
 from fpin.backends.base import PieceSource, Place
-from fpin.backends.filecoin.account import Account, in_words
+from fpin.backends.filecoin.account import Account, in_words, why_failed
 from fpin.chain import typed_data
+from fpin.chain.limits import in_batches
 from fpin.chain.records import NonceUse
 from fpin.errors import ChainError, ProviderError, ProviderUnavailable
 from fpin.events import OnEvent
 from fpin.piece import PieceCid
-from fpin.provider.answers import ChainRefused
+from fpin.provider.results import AddStatus, CreationStatus
 from fpin.provider.waiting import CONFIRMING, PARKING, poll
 from fpin.store import ON_CHAIN, UNFINISHED, Copy, CopyState, Piece, Pin, Submission
-
-# 40, not 41: a call with more than 41 pieces fails on chain (8 KiB of event data), and providers and the
-# reference client agree on 40 (spec storage-provider §3.10, chain §2.7).
-MAX_PIECES_PER_ADD = 40
 
 # The reference client's own, to the letter: a data set is reused only when its metadata is exactly equal,
 # and every further one costs a reserve and a flat fee each month. So both tools share them (chain §3.3).
 DATA_SET_METADATA = (("source", "filecoin-pin"), ("withIPFSIndexing", ""))
 
 RECORDING = 120.0  # seconds for a provider to take note of a data set that the chain already has
+
+
+@dataclass(frozen=True, slots=True)
+class _Outcome:
+    """How an add ended: *use* of its nonce, or None when it failed for good."""
+
+    use: NonceUse | None
 
 
 @dataclass(kw_only=True)
@@ -64,13 +68,13 @@ class Adding:
         self._reload()
         todo = self._unfinished(place)
         data_set_id = place.data_set_id
-        for start in range(0, len(todo), MAX_PIECES_PER_ADD):
-            data_set_id = self._add(place.provider_id, data_set_id, todo[start : start + MAX_PIECES_PER_ADD])
+        for batch in in_batches(todo):
+            data_set_id = self._add(place.provider_id, data_set_id, batch)
         self._reload()
 
-    def settle(self, provider_ids: Sequence[int]) -> None:
+    def settle(self) -> None:
         """Find out what became of adds that were under way, without beginning anything new."""
-        for provider_id in provider_ids:
+        for provider_id in {copy.provider_id for copy in self.pin.copies}:
             for submission in self._submissions(provider_id):
                 self._landed(submission)
         self._reload()
@@ -182,7 +186,7 @@ class Adding:
             if self._use(submission) is None:
                 raise
             return
-        except (ChainRefused, ProviderError) as exc:
+        except ProviderError as exc:
             if self._use(submission) is not None:
                 return  # an earlier request of ours got through and its answer was lost
             error = in_words(exc, f"adding to provider {submission.provider_id}")
@@ -198,37 +202,38 @@ class Adding:
         submission = self.account.store.submission(row)
         api = self.account.api(submission.provider_id)
 
-        def ask() -> NonceUse | str | None:
+        def ask() -> _Outcome | None:
             # The chain first: it is the authority, and its answer does not depend on the provider.
             if (use := self._use(submission)) is not None:
-                return use
+                return _Outcome(use)
             if submission.tx is None:
                 return None
+            status: CreationStatus | AddStatus | None
             if submission.data_set_id is None:
                 status = api.creation_status(submission.tx)
             else:
                 status = api.add_status(submission.data_set_id, submission.tx)
-            return "failed" if status is not None and status.state == "failed" else None
+            return _Outcome(None) if status is not None and status.state == "failed" else None
 
-        found = poll(ask, patience=CONFIRMING, clock=self.account.clock)
-        if found is None:
+        outcome = poll(ask, patience=CONFIRMING, clock=self.account.clock)
+        if outcome is None:
             raise ProviderUnavailable(
                 f"{api.name}: the add is not confirmed after {CONFIRMING / 60:.0f} minutes",
                 hint="run it again: it asks the chain before it does anything",
                 tx=submission.tx,
             )
-        if isinstance(found, str):
-            reason = self.account.chain.why_failed(submission.tx or "")
+        if outcome.use is None:
+            reason = why_failed(self.account.chain, submission.tx or "")
             self.account.store.mark_unsigned(submission.submission, reason=reason)
             raise ChainError(
                 f"{api.name}: transaction {submission.tx} failed: {reason}",
                 hint="nothing was stored by it and nothing charged; run it again",
                 tx=submission.tx,
             )
-        self._record(submission, found)
+        self._record(submission, outcome.use)
         if submission.data_set_id is None:
-            self._wait_until_recorded(submission.provider_id, found.data_set_id)
-        return found.data_set_id
+            self._wait_until_recorded(submission.provider_id, outcome.use.data_set_id)
+        return outcome.use.data_set_id
 
     # what the chain says
 

@@ -9,15 +9,13 @@ from collections.abc import Sequence
 from itertools import groupby
 
 from fpin import events
-from fpin.backends.filecoin.account import Account, in_words
+from fpin.backends.filecoin.account import Account, in_words, why_failed
 from fpin.chain import typed_data
+from fpin.chain.limits import MAX_PIECES_PER_REMOVAL, in_batches
 from fpin.errors import ProviderError, ProviderUnavailable
 from fpin.events import OnEvent
 from fpin.provider.waiting import CONFIRMING, poll
 from fpin.store import ON_CHAIN, Copy, CopyState
-
-# Newer servers take 35 ids a call, older ones 200 (spec storage-provider §10).
-MAX_PIECES_PER_REMOVAL = 35
 
 ASKED = frozenset({CopyState.REMOVING, CopyState.SCHEDULED})
 
@@ -31,15 +29,8 @@ def remove(account: Account, copies: Sequence[Copy], *, on_event: OnEvent) -> No
     copies = [account.store.copy(copy.copy) for copy in copies]
     todo = [copy for copy in copies if copy.state in ON_CHAIN or copy.state is CopyState.REMOVING]
     for (provider_id, data_set_id), group in groupby(sorted(todo, key=_data_set), key=_data_set):
-        batch = list(group)
-        for start in range(0, len(batch), MAX_PIECES_PER_REMOVAL):
-            _remove_from(
-                account,
-                provider_id,
-                data_set_id,
-                batch[start : start + MAX_PIECES_PER_REMOVAL],
-                on_event=on_event,
-            )
+        for part in in_batches(list(group), MAX_PIECES_PER_REMOVAL):
+            _remove_from(account, provider_id, data_set_id, part, on_event=on_event)
 
 
 def see_removals(account: Account, copies: Sequence[Copy], *, on_event: OnEvent) -> None:
@@ -119,7 +110,7 @@ def _wait_until_queued(
         )
     if not queued:
         raise ProviderError(
-            f"{name}: the removal failed on chain: {account.chain.why_failed(tx or '')}",
+            f"{name}: the removal failed on chain: {why_failed(account.chain, tx or '')}",
             hint="nothing was removed by it; run it again",
             tx=tx,
         )

@@ -1,0 +1,279 @@
+"""`FilecoinBackend`: offers, puts, removes and looks, for one wallet on one network."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from fpin import events, routing
+from fpin.backends.base import AccountReport, Cost, Offer, PieceSource, Place, Proof, Wish
+from fpin.backends.filecoin import removing
+from fpin.backends.filecoin.account import Account
+from fpin.backends.filecoin.adding import DATA_SET_METADATA, Adding
+from fpin.chain.account import standing
+from fpin.chain.costs import CopyPlan, Quote, quote
+from fpin.chain.limits import check_piece_metadata
+from fpin.chain.selection import Candidate, Selection, select, select_data_sets
+from fpin.chain.wallet import Wallet
+from fpin.errors import ChainError, FpinError, ProviderError, Unavailable, VerificationFailed
+from fpin.events import OnEvent
+from fpin.piece import PieceCid
+from fpin.provider.api import ProviderApi
+from fpin.provider.results import PieceStatus
+from fpin.routing import Gate, Indexer, Peers, Publisher
+from fpin.store import ON_CHAIN, UNFINISHED, Copy, Pin
+from fpin.units import EPOCHS_PER_MONTH, format_token, short_token
+
+_APPROVALS = {
+    "not-approved": "the storage service may not use your payment account yet",
+    "rate-allowance": "the storage service's rate allowance is used up",
+    "lockup-allowance": "the storage service's lockup allowance is used up",
+    "lockup-period": "the storage service may not lock funds for as long as it needs",
+}
+
+
+class FilecoinBackend:
+    """Pins on Filecoin, paid from the wallet of *account*. Keeps the contract of `backends.base.Backend`."""
+
+    def __init__(self, account: Account) -> None:
+        self._account = account
+
+    @property
+    def network(self) -> str:
+        return self._account.chain.network.name
+
+    @property
+    def chain_id(self) -> int:
+        return self._account.chain.network.chain_id
+
+    # what it would cost
+
+    def check_metadata(self, metadata: Sequence[tuple[str, str]]) -> None:
+        check_piece_metadata(metadata)
+
+    def offer(self, sizes: Sequence[int], wish: Wish, *, on_event: OnEvent) -> Offer:
+        payer = self._account.payer
+        market = self._account.chain.market(payer)
+        if wish.data_set_ids:
+            selection = select_data_sets(market, wish.data_set_ids, owner=payer)
+        else:
+            selection = select(
+                market,
+                copies=wish.copies,
+                metadata=dict(DATA_SET_METADATA),
+                provider_ids=wish.provider_ids,
+                exclude=wish.exclude_provider_ids,
+                largest_piece=max(sizes, default=0),
+            )
+        chosen = self._healthy(selection, on_event)
+        plans = [
+            CopyPlan(
+                pieces=tuple(sizes), provider_id=candidate.provider.provider_id, data_set=candidate.data_set
+            )
+            for candidate in chosen
+        ]
+        priced = quote(plans, self._account.chain.payer_state(payer))
+        return Offer(
+            wish=wish,
+            places=tuple(map(_place, chosen)),
+            cost=_cost(priced),
+            new_data_sets=priced.new_data_sets,
+            shortfalls=_shortfalls(priced),
+            remedy=_remedy(priced),
+            missing=format_token(priced.deposit if priced.shortfall else 0),
+        )
+
+    def _healthy(self, selection: Selection, on_event: OnEvent) -> list[Candidate]:
+        """Return for each copy the first candidate that answers a ping."""
+        chosen: list[Candidate] = []
+        tried: set[int] = set()
+        failure: ProviderError | None = None
+        for slot in range(len(selection.slots)):
+            while (candidate := selection.next_candidate(slot, tried)) is not None:
+                tried.add(candidate.provider.provider_id)
+                try:
+                    self._account.api(candidate.provider.provider_id).ping()
+                except ProviderError as exc:
+                    failure = failure or exc
+                    on_event(
+                        events.CopyFailed(provider_id=candidate.provider.provider_id, reason=exc.message)
+                    )
+                    continue
+                chosen.append(candidate)
+                break
+        if not chosen and failure is not None:
+            raise failure
+        return chosen
+
+    # the way in
+
+    def places(self, pin: Pin, offer: Offer) -> list[Place]:
+        if offer.wish.provider_ids or offer.wish.data_set_ids:
+            return list(offer.places)
+        used = {copy.provider_id: copy for copy in pin.copies if copy.state in ON_CHAIN | UNFINISHED}
+        known = {place.provider_id: place for place in offer.places}
+        there = [known.get(provider_id) or self._place_of(copy) for provider_id, copy in used.items()]
+        fresh = [place for place in offer.places if place.provider_id not in used]
+        return [*there, *fresh][: max(offer.wish.copies, 1)]
+
+    def _place_of(self, copy: Copy) -> Place:
+        return Place(
+            provider_id=copy.provider_id,
+            provider_url=copy.provider_url,
+            data_set_id=copy.data_set_id,
+            reason="already has it",
+        )
+
+    def put(
+        self,
+        pin: Pin,
+        sources: Mapping[str, PieceSource],
+        places: Sequence[Place],
+        *,
+        park_only: bool,
+        on_event: OnEvent,
+    ) -> None:
+        served = 0
+        failure: FpinError | None = None
+        for place in places:
+            adding = Adding(account=self._account, pin=pin, sources=sources, on_event=on_event)
+            try:
+                adding.fill(place, park_only=park_only)
+                served += 1
+            except (ProviderError, ChainError, Unavailable, VerificationFailed) as exc:
+                failure = failure or exc
+                on_event(events.CopyFailed(provider_id=place.provider_id, reason=exc.message))
+                self._give_up(pin, place, exc)
+        if failure is not None and not served:
+            raise failure
+
+    def _give_up(self, pin: Pin, place: Place, exc: FpinError) -> None:
+        """Close copies that will not go on by themselves; what may still be under way stays open."""
+        if isinstance(exc, Unavailable):
+            return
+        for copy in self._account.store.pin(pin.pin).copies:
+            if copy.provider_id == place.provider_id and copy.state in ("planned", "parked"):
+                self._account.store.mark_failed(copy.copy, reason=exc.message)
+
+    def settle(self, pin: Pin, *, on_event: OnEvent) -> None:
+        adding = Adding(account=self._account, pin=pin, sources={}, on_event=on_event)
+        adding.settle()
+        removing.see_removals(self._account, self._account.store.pin(pin.pin).copies, on_event=on_event)
+
+    # the way out
+
+    def remove(self, copies: Sequence[Copy], *, on_event: OnEvent) -> None:
+        removing.remove(self._account, copies, on_event=on_event)
+
+    def is_live(self, copy: Copy) -> bool:
+        if copy.data_set_id is None or copy.piece_id is None:
+            return False
+        return self._account.chain.piece_live(copy.data_set_id, copy.piece_id)
+
+    # evidence
+
+    def account(self) -> AccountReport | None:
+        if self._account.signer is None:
+            return None
+        owner = self._account.payer
+        state = self._account.chain.payer_state(owner)
+        now = standing(state.account, state.epoch)
+        return AccountReport(
+            address=owner,
+            token="USDFC",
+            wallet=format_token(state.balances.usdfc),
+            gas=format_token(state.balances.fil),
+            funds=format_token(state.account.funds),
+            available=format_token(now.available),
+            per_month=format_token(now.lockup_rate * EPOCHS_PER_MONTH),
+            debt=format_token(now.debt),
+            runway=now.runway,
+            approved=state.approval.approved,
+        )
+
+    def deposit(self, amount: int, *, approve: bool) -> str | None:
+        wallet = Wallet(self._account.chain, self._account.key)
+        if amount:
+            return wallet.deposit(amount, approve=approve).tx_hash
+        return wallet.approve_service().tx_hash if approve else None
+
+    def proofs(self, pin: Pin) -> dict[int, Proof]:
+        held = [copy for copy in pin.copies if copy.data_set_id is not None and copy.state in ON_CHAIN]
+        statuses = {
+            data_set_id: self._account.chain.proving(data_set_id)
+            for data_set_id in {copy.data_set_id for copy in held}
+            if data_set_id is not None
+        }
+        return {
+            copy.copy: Proof(
+                last_proven=status.last_proven, next_proof_due=status.deadline, state=status.state
+            )
+            for copy in held
+            if (status := statuses.get(copy.data_set_id or 0)) is not None
+        }
+
+    def routed(self, copy: Copy, piece_cid: str) -> routing.Copy:
+        record = self._account.provider(copy.provider_id)
+        return routing.Copy(
+            provider_id=copy.provider_id,
+            service_url=record.service_url,
+            piece_cid=PieceCid.parse(piece_cid),
+            peer_id=record.ipni_peer_id,
+            not_expected=None if record.ipni_ipfs else "the provider does not advertise IPFS content",
+        )
+
+    def peers(self, gate: Gate) -> Peers:
+        network, http = self._account.chain.network, self._account.http
+        poll = next(iter(network.indexers_for("poll")), None)
+        confirm = next(iter(network.indexers_for("confirm")), None)
+        return Peers(
+            poll=Indexer(poll.url, http) if poll else None,
+            confirm=Indexer(confirm.url, http) if confirm else None,
+            gate=gate,
+            publisher=self._publisher,
+            piece_status=self._piece_status,
+        )
+
+    def _publisher(self, copy: routing.Copy) -> Publisher | None:
+        if copy.peer_id is None:
+            return None
+        return Publisher(copy.service_url, copy.peer_id, self._account.http)
+
+    def _piece_status(self, copy: routing.Copy) -> PieceStatus | None:
+        api = ProviderApi(copy.service_url, self._account.http, provider_id=copy.provider_id)
+        return api.piece_status(copy.piece_cid)
+
+
+def _place(candidate: Candidate) -> Place:
+    return Place(
+        provider_id=candidate.provider.provider_id,
+        provider_url=candidate.provider.service_url,
+        data_set_id=candidate.data_set.data_set_id if candidate.data_set else None,
+        reason=candidate.reason,
+    )
+
+
+def _cost(priced: Quote) -> Cost:
+    return Cost(
+        per_month=format_token(priced.per_month),
+        fees=format_token(priced.fees),
+        locked=format_token(priced.locked),
+        token="USDFC",
+    )
+
+
+def _shortfalls(priced: Quote) -> tuple[str, ...]:
+    sentences = [_APPROVALS[code] for code in priced.approval_problems]
+    if priced.shortfall:
+        sentences.append(
+            f"the payment account has {short_token(priced.available)} USDFC free and needs "
+            f"{short_token(priced.required)}"
+        )
+    return tuple(sentences)
+
+
+def _remedy(priced: Quote) -> str | None:
+    if priced.affordable:
+        return None
+    if priced.approval_problems:
+        return f"fpin payments setup --deposit {short_token(priced.deposit)}"
+    return f"fpin payments deposit {short_token(priced.deposit)}"

@@ -1,0 +1,182 @@
+"""`fpin add` and `fpin cost`."""
+
+from __future__ import annotations
+
+import dataclasses
+from decimal import Decimal, InvalidOperation
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from fpin.cli import exits, options
+from fpin.cli.output import print_json, print_text
+from fpin.cli.progress import short
+from fpin.cli.session import Session
+from fpin.errors import UsageError
+from fpin.settings import DEFAULT_NETWORK
+
+if TYPE_CHECKING:
+    from fpin.backends.base import Wish
+    from fpin.flows.add import AddResult
+
+Copies = Annotated[int, typer.Option(min=1, envvar="FPIN_COPIES", help="Providers that will hold the data.")]
+Providers = Annotated[
+    list[int] | None, typer.Option("--provider", metavar="ID", help="Use this provider; may be repeated.")
+]
+Excluded = Annotated[
+    list[int] | None,
+    typer.Option("--exclude-provider", metavar="ID", help="Never use this provider; may be repeated."),
+]
+DataSets = Annotated[
+    list[int] | None, typer.Option("--data-set", metavar="ID", help="Add to this data set; may be repeated.")
+]
+MaxCost = Annotated[
+    str | None,
+    typer.Option(metavar="USDFC", envvar="FPIN_MAX_COST", help="Refuse to store it if a month costs more."),
+]
+
+
+def add(
+    path: options.Source,
+    network: options.Network = DEFAULT_NETWORK,
+    rpc_url: options.RpcUrl = None,
+    copies: Copies = 2,
+    provider: Providers = None,
+    exclude_provider: Excluded = None,
+    data_set: DataSets = None,
+    name: Annotated[str | None, typer.Option(help="Name of the pin; it is written on chain too.")] = None,
+    metadata: Annotated[
+        list[str] | None, typer.Option(metavar="KEY=VALUE", help="Written beside each piece on chain.")
+    ] = None,
+    profile: options.Profile = "unixfs-v1-2025",
+    hidden: options.Hidden = False,
+    exclude: options.Exclude = None,
+    max_cost: MaxCost = None,
+    wait_for: Annotated[
+        str, typer.Option(metavar="STATE", help="parked, confirmed, advertised or retrievable.")
+    ] = "advertised",
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", "-n", help="Show places and price; read, sign and send nothing.")
+    ] = False,
+    json: options.Json = False,
+    quiet: options.Quiet = False,
+    verbose: options.Verbose = False,
+) -> int:
+    """Store PATH on Filecoin and wait until IPFS can find it.
+
+    Running the same command again continues where it ended, and pays nothing twice.
+    """
+    from fpin.flows import add as flow
+    from fpin.flows.packing import Content
+
+    session = Session(network=network, rpc_url=rpc_url, json=json, quiet=quiet, verbose=verbose)
+    request = flow.AddRequest(
+        content=Content(path=path, hidden=hidden, exclude=tuple(exclude or ()), profile=profile),
+        wish=_wish(copies, provider, exclude_provider, data_set),
+        name=name,
+        metadata=_pairs(metadata),
+        max_cost=_amount(max_cost),
+        wait_for=wait_for,
+        dry_run=dry_run,
+    )
+    with session.printer() as printer, session.services(printer) as services:
+        result = flow.add(services, request, on_event=printer)
+    if json:
+        print_json("fpin.add/1", dataclasses.asdict(result))
+    elif quiet:
+        print_text(result.root_cid or "")
+    else:
+        _show(result, wait_for)
+    return exits.DONE if result.complete or result.dry_run else exits.PARTIAL
+
+
+def cost(
+    path: options.Source,
+    network: options.Network = DEFAULT_NETWORK,
+    rpc_url: options.RpcUrl = None,
+    copies: Copies = 2,
+    provider: Providers = None,
+    exclude_provider: Excluded = None,
+    data_set: DataSets = None,
+    profile: options.Profile = "unixfs-v1-2025",
+    hidden: options.Hidden = False,
+    exclude: options.Exclude = None,
+    json: options.Json = False,
+    verbose: options.Verbose = False,
+) -> int:
+    """Show what storing PATH costs. Reads names and sizes only."""
+    from fpin.flows import add as flow
+    from fpin.flows.packing import Content
+
+    session = Session(network=network, rpc_url=rpc_url, json=json, verbose=verbose)
+    content = Content(path=path, hidden=hidden, exclude=tuple(exclude or ()), profile=profile)
+    wish = _wish(copies, provider, exclude_provider, data_set)
+    with session.printer() as printer, session.services(printer) as services:
+        result = flow.price(services, content, wish, on_event=printer)
+    if json:
+        print_json("fpin.cost/1", dataclasses.asdict(result))
+    else:
+        print_text(f"a month   {short(result.cost.per_month)} {result.cost.token}")
+        print_text(f"fees now  {short(result.cost.fees)} {result.cost.token}")
+        print_text(
+            f"locked    {short(result.cost.locked)} {result.cost.token}, yours again when it is removed"
+        )
+        for sentence in result.shortfalls:
+            print_text(f"not yet:  {sentence}")
+    return exits.DONE
+
+
+def _show(result: AddResult, wait_for: str) -> None:
+    if result.dry_run:
+        print_text("dry run: nothing was read, signed or sent")
+        return
+    print_text(f"root CID  {result.root_cid}")
+    for piece in result.pieces:
+        print_text(f"piece     {piece.piece_cid}")
+        for copy in piece.copies:
+            where = f", data set {copy.data_set_id}, piece {copy.piece_id}" if copy.data_set_id else ""
+            why = f": {copy.reason}" if copy.reason else ""
+            print_text(f"  copy    provider {copy.provider_id}{where}, {copy.state}{why}")
+    for url in result.urls:
+        print_text(f"URL       {url}")
+    if result.routing.state not in ("found", "skipped") or not result.complete:
+        for note in result.routing.notes:
+            print_text(f"routing   {note}")
+    if not result.complete:
+        print_text(f"not complete: not everything is {wait_for} yet; the same command continues")
+
+
+def _wish(
+    copies: int, provider: list[int] | None, exclude: list[int] | None, data_set: list[int] | None
+) -> Wish:
+    from fpin.backends.base import Wish
+
+    named = provider or data_set
+    return Wish(
+        copies=len(named) if named else copies,
+        provider_ids=tuple(provider or ()),
+        exclude_provider_ids=tuple(exclude or ()),
+        data_set_ids=tuple(data_set or ()),
+    )
+
+
+def _pairs(texts: list[str] | None) -> tuple[tuple[str, str], ...]:
+    pairs = []
+    for text in texts or ():
+        key, equals, value = text.partition("=")
+        if not equals or not key:
+            raise UsageError(f"--metadata {text!r} is not KEY=VALUE")
+        pairs.append((key, value))
+    return tuple(pairs)
+
+
+def _amount(text: str | None) -> Decimal | None:
+    if text is None:
+        return None
+    try:
+        amount = Decimal(text)
+    except InvalidOperation:
+        amount = Decimal("NaN")
+    if not amount.is_finite() or amount < 0:
+        raise UsageError(f"--max-cost {text!r} is not an amount", hint="a number such as 0.5")
+    return amount

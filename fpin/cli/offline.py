@@ -1,0 +1,112 @@
+"""`fpin cid`, `pack` and `car`: what needs no account and asks nobody."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from fpin.cli import exits, options
+from fpin.cli.output import print_json, print_table, print_text
+from fpin.cli.progress import choose
+from fpin.units import format_size
+
+car = typer.Typer(help="Look into CAR files.", no_args_is_help=True)
+
+Cars = Annotated[list[Path], typer.Argument(metavar="FILE.car", help="CAR files, version 1 or 2.")]
+
+
+def cid(
+    path: options.Source,
+    profile: options.Profile = "unixfs-v1-2025",
+    hidden: options.Hidden = False,
+    exclude: options.Exclude = None,
+    json: options.Json = False,
+    quiet: options.Quiet = False,
+) -> int:
+    """Compute the root CID and the piece CIDs of PATH; nothing is written or sent."""
+    from fpin.flows import packing
+
+    content = packing.Content(path=path, hidden=hidden, exclude=tuple(exclude or ()), profile=profile)
+    with choose(json_output=json, quiet=quiet, verbose=False) as printer:
+        result = packing.cid(content, on_event=printer)
+    if json:
+        print_json("fpin.cid/1", dataclasses.asdict(result))
+    elif quiet:
+        print_text(result.root_cid)
+    else:
+        print_text(f"root CID  {result.root_cid}")
+        for piece in result.pieces:
+            print_text(f"piece     {piece.piece_cid} ({format_size(piece.size)})")
+    return exits.DONE
+
+
+def pack(
+    path: options.Source,
+    output: Annotated[Path, typer.Option("--output", "-o", metavar="X.car", help="The CAR file to write.")],
+    split: Annotated[
+        bool, typer.Option("--split", help="Write X-0.car, X-1.car, … when one piece cannot hold it.")
+    ] = False,
+    profile: options.Profile = "unixfs-v1-2025",
+    hidden: options.Hidden = False,
+    exclude: options.Exclude = None,
+    json: options.Json = False,
+    quiet: options.Quiet = False,
+) -> int:
+    """Write PATH as CAR files, exactly the bytes that `fpin add` would upload."""
+    from fpin.flows import packing
+
+    content = packing.Content(path=path, hidden=hidden, exclude=tuple(exclude or ()), profile=profile)
+    with choose(json_output=json, quiet=quiet, verbose=False) as printer:
+        result = packing.pack(content, output, split=split, on_event=printer)
+    if json:
+        fields = dataclasses.asdict(result)
+        print_json("fpin.pack/1", {**fields, "cars": [{**c, "path": str(c["path"])} for c in fields["cars"]]})
+    elif quiet:
+        print_text(result.root_cid)
+    else:
+        print_text(f"root CID  {result.root_cid}")
+        for one in result.cars:
+            print_text(f"{one.path}  {one.piece_cid} ({format_size(one.size)})")
+    return exits.DONE
+
+
+@car.command("ls")
+def car_ls(file: Annotated[Path, typer.Argument(metavar="FILE.car")], json: options.Json = False) -> int:
+    """List the blocks of a CAR file."""
+    from fpin.flows import cars
+
+    result = cars.ls(file)
+    if json:
+        print_json("fpin.car.ls/1", dataclasses.asdict(result))
+        return exits.DONE
+    for root in result.roots:
+        print_text(f"root  {root}")
+    print_table(("CID", "OFFSET", "SIZE"), [(b.cid, str(b.offset), str(b.size)) for b in result.blocks])
+    return exits.DONE
+
+
+@car.command("verify")
+def car_verify(files: Cars, json: options.Json = False, quiet: options.Quiet = False) -> int:
+    """Hash every block, and tell whether the files together hold the whole DAG below their roots."""
+    from fpin.flows import cars
+
+    result = cars.verify(files)
+    if json:
+        print_json("fpin.car.verify/1", dataclasses.asdict(result))
+    elif not quiet:
+        for root in result.roots:
+            print_text(f"root      {root}")
+        print_text(f"blocks    {result.blocks}, all hashes right, {format_size(result.size)}")
+        if result.repeated:
+            print_text(f"repeated  {result.repeated} blocks are there more than once")
+        if result.unlinked:
+            print_text(f"unlinked  {result.unlinked} blocks are not below any root")
+        for missing in result.missing[:10]:
+            print_text(f"missing   {missing}")
+        if len(result.missing) > 10:
+            print_text(f"missing   … and {len(result.missing) - 10} more")
+        print_text("complete" if result.complete else "not complete: blocks are missing")
+    return exits.DONE if result.complete else exits.VERIFICATION

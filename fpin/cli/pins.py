@@ -1,0 +1,227 @@
+"""`fpin status`, `ls`, `get`, `check` and `rm`: what is stored, back again, findable, gone."""
+
+from __future__ import annotations
+
+import dataclasses
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from fpin.cli import exits, options
+from fpin.cli.output import print_json, print_table, print_text
+from fpin.cli.progress import short
+from fpin.cli.session import Session
+from fpin.settings import DEFAULT_NETWORK
+from fpin.units import format_epochs, format_size
+
+if TYPE_CHECKING:
+    from fpin.flows.report import PinReport
+    from fpin.flows.status import StatusResult
+
+What = Annotated[str, typer.Argument(metavar="WHAT", help="Root CID, piece CID, path or name.")]
+
+
+def status(
+    what: Annotated[
+        str | None, typer.Argument(metavar="[WHAT]", help="Root CID, piece CID, path or name; all without.")
+    ] = None,
+    network: options.Network = DEFAULT_NETWORK,
+    rpc_url: options.RpcUrl = None,
+    refresh: Annotated[bool, typer.Option(help="Ask chain, providers and indexers anew.")] = False,
+    json: options.Json = False,
+    verbose: options.Verbose = False,
+) -> int:
+    """Show the account and every pin, or one pin with each piece and copy."""
+    from fpin.flows import status as flow
+
+    session = Session(network=network, rpc_url=rpc_url, json=json, verbose=verbose)
+    with session.printer() as printer, session.services(printer) as services:
+        result = flow.status(services, what, refresh=refresh, on_event=printer)
+    if json:
+        print_json("fpin.status/1", dataclasses.asdict(result))
+        return exits.DONE
+    _show_account(result)
+    if what is None:
+        _show_pins(result.pins)
+    else:
+        for pin in result.pins:
+            _show_pin(pin)
+    return exits.DONE
+
+
+def ls(
+    network: options.Network = DEFAULT_NETWORK, json: options.Json = False, quiet: options.Quiet = False
+) -> int:
+    """List the pins in the store; nothing is asked of the network."""
+    from fpin.flows import status as flow
+
+    session = Session(network=network, json=json, quiet=quiet)
+    with session.printer() as printer, session.services(printer, offline=True) as services:
+        result = flow.ls(services)
+    if json:
+        print_json(
+            "fpin.ls/1", {"network": result.network, "pins": [dataclasses.asdict(p) for p in result.pins]}
+        )
+    elif quiet:
+        for pin in result.pins:
+            print_text(pin.root_cid)
+    else:
+        _show_pins(result.pins)
+    return exits.DONE
+
+
+def get(
+    what: Annotated[str, typer.Argument(metavar="CID[/PATH]", help="What to fetch; a pin's name works too.")],
+    output: Annotated[
+        str | None, typer.Option("--output", "-o", metavar="OUT", help="Where to; - is standard output.")
+    ] = None,
+    network: options.Network = DEFAULT_NETWORK,
+    rpc_url: options.RpcUrl = None,
+    json: options.Json = False,
+    quiet: options.Quiet = False,
+    verbose: options.Verbose = False,
+) -> int:
+    """Fetch content from any place that has it, verify every block, write files."""
+    from fpin.flows import get as flow
+
+    session = Session(network=network, rpc_url=rpc_url, json=json, quiet=quiet, verbose=verbose)
+    out = sys.stdout.buffer if output == "-" else Path(output) if output else None
+    with session.printer() as printer, session.services(printer) as services:
+        result = flow.get(services, what, out, on_event=printer)
+    if output == "-":
+        sys.stdout.buffer.flush()
+    elif json:
+        print_json("fpin.get/1", dataclasses.asdict(result))
+    elif quiet:
+        print_text(result.out or "")
+    else:
+        sources = ", ".join(result.sources)
+        print_text(
+            f"{result.out}: {result.files} files, {format_size(result.bytes)}, verified, from {sources}"
+        )
+    return exits.DONE
+
+
+def check(
+    what: What,
+    network: options.Network = DEFAULT_NETWORK,
+    rpc_url: options.RpcUrl = None,
+    json: options.Json = False,
+    verbose: options.Verbose = False,
+) -> int:
+    """Ask routing again whether a pin can be found, and say why not."""
+    from fpin.flows import status as flow
+
+    session = Session(network=network, rpc_url=rpc_url, json=json, verbose=verbose)
+    with session.printer() as printer, session.services(printer) as services:
+        result = flow.check(services, what, on_event=printer)
+    if json:
+        print_json("fpin.check/1", dataclasses.asdict(result))
+    else:
+        print_text(f"{result.root_cid}: {result.routing.state}")
+        for note in result.routing.notes:
+            print_text(f"  {note}")
+        for url in result.urls:
+            print_text(f"  {url}")
+    return exits.DONE if result.routing.state == "found" else exits.PARTIAL
+
+
+def rm(
+    what: What,
+    network: options.Network = DEFAULT_NETWORK,
+    rpc_url: options.RpcUrl = None,
+    wait: Annotated[bool, typer.Option("--wait", help="Follow it until routing has forgotten it.")] = False,
+    json: options.Json = False,
+    quiet: options.Quiet = False,
+    verbose: options.Verbose = False,
+) -> int:
+    """Remove a pin, or one piece of it, from every provider that holds it."""
+    from fpin.flows import remove as flow
+
+    session = Session(network=network, rpc_url=rpc_url, json=json, quiet=quiet, verbose=verbose)
+    with session.printer() as printer, session.services(printer) as services:
+        result = flow.remove(services, what, wait=wait, on_event=printer)
+    if json:
+        print_json("fpin.rm/1", dataclasses.asdict(result))
+    elif not quiet:
+        for piece in result.pieces:
+            print_text(f"piece     {piece.piece_cid}")
+            print_text(f"  copy    provider {piece.provider_id}, piece {piece.piece_id}: {piece.state}")
+            if piece.removal_ad_cid:
+                print_text(f"  advert  {piece.removal_ad_cid}")
+            if piece.note:
+                print_text(f"  note    {piece.note}")
+        for text in result.remaining:
+            print_text(f"remaining {text}")
+    return exits.DONE if result.complete else exits.PARTIAL
+
+
+def _show_account(result: StatusResult) -> None:
+    account = result.account
+    if account is None:
+        return
+    runway = "nothing is spending" if account.runway is None else f"lasts {format_epochs(account.runway)}"
+    print_text(f"account   {account.address} on {result.network}")
+    print_text(
+        f"funds     {short(account.available)} of {short(account.funds)} {account.token} free, "
+        f"{short(account.per_month)} a month, {runway}"
+    )
+    if not account.approved:
+        print_text("          the storage service may not use it yet: fpin payments setup")
+
+
+def _show_pins(pins: Sequence[PinReport]) -> None:
+    if not pins:
+        print_text("nothing is pinned yet: fpin add PATH")
+        return
+    rows = [
+        (
+            pin.root_cid,
+            pin.name or "",
+            pin.state,
+            format_size(pin.size),
+            f"{min((_held(piece.copies) for piece in pin.pieces), default=0)}/{pin.copies_wanted}",
+            _when(pin.created),
+        )
+        for pin in pins
+    ]
+    print_table(("ROOT CID", "NAME", "STATE", "SIZE", "COPIES", "ADDED"), rows)
+
+
+def _show_pin(pin: PinReport) -> None:
+    print_text(f"root CID  {pin.root_cid}")
+    print_text(f"name      {pin.name or '-'}")
+    print_text(f"path      {pin.path or '-'}")
+    print_text(f"state     {pin.state}")
+    print_text(f"size      {format_size(pin.size)} in {pin.files} files; CAR {format_size(pin.car_size)}")
+    for piece in pin.pieces:
+        print_text(f"piece     {piece.piece_cid} ({format_size(piece.size)})")
+        for copy in piece.copies:
+            where = f", data set {copy.data_set_id}, piece {copy.piece_id}" if copy.data_set_id else ""
+            print_text(
+                f"  copy    provider {copy.provider_id} ({copy.provider_url}){where}: {copy.state}, "
+                f"since {_when(copy.changed)}"
+            )
+            if copy.reason:
+                print_text(f"    reason  {copy.reason}")
+            if copy.tx:
+                print_text(f"    added   transaction {copy.tx}")
+            if copy.next_proof_due is not None:
+                last = "not yet" if copy.last_proven is None else f"epoch {copy.last_proven}"
+                print_text(f"    proved  {last}, due by epoch {copy.next_proof_due}")
+            if copy.ad_cid:
+                print_text(f"    advert  {copy.ad_cid}")
+            if copy.removal_ad_cid:
+                print_text(f"    removal {copy.removal_ad_cid}")
+
+
+def _held(copies: Sequence[object]) -> int:
+    return sum(getattr(copy, "state", "") in ("confirmed", "advertised") for copy in copies)
+
+
+def _when(seconds: int) -> str:
+    return time.strftime("%Y-%m-%d %H:%M", time.localtime(seconds))

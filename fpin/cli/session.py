@@ -1,0 +1,67 @@
+"""From options and environment to the services a flow works with, the devnet included."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from fpin.cli.progress import Printer, choose
+from fpin.errors import UsageError
+from fpin.events import Waiting
+from fpin.flows.services import Services, connect
+from fpin.settings import folders, make_folder, private_key
+
+DEVNET = "devnet"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Session:
+    """One command's options."""
+
+    network: str
+    rpc_url: str | None = None
+    json: bool = False
+    quiet: bool = False
+    verbose: bool = False
+
+    def printer(self) -> Printer:
+        return choose(json_output=self.json, quiet=self.quiet, verbose=self.verbose)
+
+    @contextlib.contextmanager
+    def services(self, printer: Printer, *, offline: bool = False) -> Iterator[Services]:
+        """Open the services of the network; an embedded devnet is started if none is running.
+
+        *offline* is for what only reads the store: then no devnet is started.
+        """
+        where = folders()
+        if self.network != DEVNET:
+            with connect(
+                network=self.network, rpc_url=self.rpc_url, folders=where, key=private_key()
+            ) as services:
+                yield services
+            return
+        if self.rpc_url:
+            raise UsageError(
+                "--rpc-url does not go with --network devnet",
+                hint="fpin devnet up --chain URL --devnet-info FILE uses another node",
+            )
+        # A DEVNET_INFO_PATH names a devnet that somebody else runs, as the reference client reads it.
+        named = os.environ.get("DEVNET_INFO_PATH")
+        with contextlib.ExitStack() as stack:
+            if named:
+                info = where.devnet_info.__class__(named)
+            elif offline and where.devnet_info.exists():
+                info = where.devnet_info
+            else:
+                from fpin.devnet.world import attach_or_start
+
+                def waiting(what: str) -> None:
+                    printer(Waiting(what=what))
+
+                info = stack.enter_context(attach_or_start(make_folder(where.devnet), on_wait=waiting))
+            services = stack.enter_context(
+                connect(network=DEVNET, rpc_url=None, folders=where, key=private_key(), devnet_info=info)
+            )
+            yield services

@@ -1,0 +1,278 @@
+"""`add`: from a path to copies on Filecoin that routing finds."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from decimal import Decimal
+
+from fpin import events
+from fpin.backends.base import Cost, Offer, Place, Wish
+from fpin.errors import Unaffordable, UsageError
+from fpin.events import OnEvent, ignore
+from fpin.flows.packing import Content, hash_all, lay_out
+from fpin.flows.report import PieceReport, report_pieces
+from fpin.flows.route import NOT_ASKED, RoutingReport, check_routing, urls
+from fpin.flows.services import Services
+from fpin.ipld.cid import format_cid
+from fpin.pack import Layout, Packed
+from fpin.store import ON_CHAIN, Copy, NewPiece, Pin
+
+GOALS = ("parked", "confirmed", "advertised", "retrievable")
+
+# Blocks asked about besides the root, for each piece: chunks of an advertisement become visible one by one,
+# so the root alone proves little about the rest (spec routing-and-retrieval §4.5).
+SAMPLE = 3
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AddRequest:
+    content: Content
+    wish: Wish = field(default_factory=Wish)
+    name: str | None = None
+    metadata: tuple[tuple[str, str], ...] = ()  # of each piece, on chain
+    max_cost: Decimal | None = None  # tokens a month
+    wait_for: str = "advertised"
+    dry_run: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AddResult:
+    """What became of an add. *root_cid* is None and *pieces* are empty after a dry run, which reads no data.
+
+    *complete*: as many copies as asked for are on chain, and routing came as far as was asked for.
+    """
+
+    network: str
+    chain_id: int
+    name: str | None
+    root_cid: str | None
+    size: int
+    files: int
+    car_size: int  # bytes; "at most" after a dry run
+    complete: bool
+    dry_run: bool
+    pieces: tuple[PieceReport, ...]
+    routing: RoutingReport
+    urls: tuple[str, ...]
+    cost: Cost
+
+
+def add(services: Services, request: AddRequest, *, on_event: OnEvent = ignore) -> AddResult:
+    """Store content and wait until it is as far as *request* asks.
+
+    Running the same request again continues where the last one ended, and neither uploads nor pays for what
+    is there. Raises before the first byte is sent for everything that can be known by then.
+    """
+    if request.wait_for not in GOALS:
+        raise UsageError(f"cannot wait for {request.wait_for!r}", hint=f"one of: {', '.join(GOALS)}")
+    _check_names(services, request)
+    layout = lay_out(request.content, on_event=on_event)
+    offer = services.backend.offer(
+        [piece.max_size for piece in layout.pieces], request.wish, on_event=on_event
+    )
+    _quoted(offer, on_event)
+    _check_ceiling(offer, request.max_cost)
+    # What was added from here before may need nothing more; only its root CID can tell.
+    if not _known_path(services, request) or request.dry_run:
+        _check_means(offer)
+    if request.dry_run:
+        return _planned(services, request, layout, offer)
+    packed = hash_all(layout, on_event=on_event)
+    pin = _record(services, request, packed)
+    before = {copy.copy for copy in pin.copies if copy.state in ON_CHAIN}
+    services.backend.settle(pin, on_event=on_event)
+    pin = services.store.pin(pin.pin)
+    places = services.backend.places(pin, offer)
+    if _incomplete(pin, places):
+        _check_means(offer)
+        services.backend.put(
+            pin,
+            {str(piece.piece_cid): piece for piece in packed.pieces},
+            places,
+            park_only=request.wait_for == "parked",
+            on_event=on_event,
+        )
+    return _finish(services, request, pin.pin, offer, before, on_event)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CostResult:
+    """What storing costs, before anything is read. *shortfalls* says what the account lacks for it."""
+
+    network: str
+    size: int
+    files: int
+    car_size: int  # bytes at most
+    pieces: int
+    copies: int
+    new_data_sets: int
+    cost: Cost
+    shortfalls: tuple[str, ...]
+    remedy: str | None
+
+
+def price(services: Services, content: Content, wish: Wish, *, on_event: OnEvent = ignore) -> CostResult:
+    """Return what storing *content* costs; reads names and sizes only."""
+    layout = lay_out(content, on_event=on_event)
+    offer = services.backend.offer([piece.max_size for piece in layout.pieces], wish, on_event=on_event)
+    return CostResult(
+        network=services.backend.network,
+        size=layout.size,
+        files=layout.files,
+        car_size=layout.car_size,
+        pieces=len(layout.pieces),
+        copies=len(offer.places),
+        new_data_sets=offer.new_data_sets,
+        cost=offer.cost,
+        shortfalls=offer.shortfalls,
+        remedy=offer.remedy,
+    )
+
+
+def _finish(
+    services: Services, request: AddRequest, row: int, offer: Offer, before: set[int], on_event: OnEvent
+) -> AddResult:
+    pin = services.store.pin(row)
+    routing, findable = NOT_ASKED, True
+    if request.wait_for in ("advertised", "retrievable") and any(piece.held for piece in pin.pieces):
+        routing = check_routing(services, pin, on_event=on_event)
+        findable = routing.state in ("found", "skipped")
+        pin = services.store.pin(row)
+    if request.wait_for == "retrievable" and findable:
+        from fpin.flows.get import probe
+
+        findable = probe(services, pin, on_event=on_event)
+
+    def uploaded_now(copy: Copy) -> bool:
+        return copy.uploaded and copy.copy not in before
+
+    return AddResult(
+        network=services.backend.network,
+        chain_id=services.backend.chain_id,
+        name=pin.name,
+        root_cid=format_cid(pin.root_cid),
+        size=pin.size,
+        files=pin.files,
+        car_size=pin.car_size,
+        complete=findable and _reached(pin, request.wait_for),
+        dry_run=False,
+        pieces=report_pieces(pin, uploaded=uploaded_now),
+        routing=routing,
+        urls=urls(services, pin),
+        cost=offer.cost,
+    )
+
+
+def _planned(services: Services, request: AddRequest, layout: Layout, offer: Offer) -> AddResult:
+    return AddResult(
+        network=services.backend.network,
+        chain_id=services.backend.chain_id,
+        name=request.name,
+        root_cid=None,
+        size=layout.size,
+        files=layout.files,
+        car_size=layout.car_size,
+        complete=False,
+        dry_run=True,
+        pieces=(),
+        routing=NOT_ASKED,
+        urls=(),
+        cost=offer.cost,
+    )
+
+
+def _reached(pin: Pin, goal: str) -> bool:
+    states = ON_CHAIN | ({"parked", "signed", "submitted"} if goal == "parked" else set())
+    return all(
+        sum(copy.state in states for copy in piece.copies) >= pin.copies_wanted for piece in pin.pieces
+    )
+
+
+def _incomplete(pin: Pin, places: Sequence[Place]) -> bool:
+    return any(
+        place.provider_id not in {copy.provider_id for copy in piece.held}
+        for place in places
+        for piece in pin.pieces
+    )
+
+
+def _record(services: Services, request: AddRequest, packed: Packed) -> Pin:
+    root_cid = format_cid(packed.root_cid)
+    name = request.name or request.content.absolute.name or None
+    return services.store.record_pin(
+        chain_id=services.backend.chain_id,
+        root_cid=packed.root_cid,
+        name=name,
+        path=str(request.content.absolute),
+        profile=request.content.profile,
+        size=packed.layout.size,
+        files=packed.layout.files,
+        copies_wanted=request.wish.copies,
+        metadata=_piece_metadata(request, root_cid),
+        pieces=[
+            NewPiece(
+                piece_cid=str(piece.piece_cid),
+                size=piece.size,
+                sample=tuple(
+                    format_cid(cid)
+                    for cid in piece.sample(SAMPLE, seed=int.from_bytes(packed.root_cid[-8:], "big"))
+                ),
+            )
+            for piece in packed.pieces
+        ],
+    )
+
+
+def _piece_metadata(request: AddRequest, root_cid: str) -> tuple[tuple[str, str], ...]:
+    own = [("ipfsRootCID", root_cid)]
+    if request.name:
+        own.append(("name", request.name))
+    return (*own, *request.metadata)
+
+
+def _check_names(services: Services, request: AddRequest) -> None:
+    """Check what goes on chain beside a piece before anything is read; a root CID always has this length."""
+    services.backend.check_metadata(_piece_metadata(request, "b" + 58 * "a"))
+
+
+def _known_path(services: Services, request: AddRequest) -> bool:
+    path = str(request.content.absolute)
+    return any(pin.path == path for pin in services.store.pins(services.backend.chain_id))
+
+
+def _quoted(offer: Offer, on_event: OnEvent) -> None:
+    on_event(
+        events.Quoted(
+            copies=len(offer.places),
+            per_month=offer.cost.per_month,
+            fees=offer.cost.fees,
+            locked=offer.cost.locked,
+            token=offer.cost.token,
+            new_data_sets=offer.new_data_sets,
+        )
+    )
+    for place in offer.places:
+        on_event(
+            events.ProviderChosen(
+                provider_id=place.provider_id, provider_url=place.provider_url, reason=place.reason
+            )
+        )
+    if len(offer.places) < offer.wish.copies:
+        on_event(events.Noted(text=f"only {len(offer.places)} of {offer.wish.copies} providers answer now"))
+
+
+def _check_ceiling(offer: Offer, max_cost: Decimal | None) -> None:
+    if max_cost is not None and Decimal(offer.cost.per_month) > max_cost:
+        raise Unaffordable(
+            f"this costs {offer.cost.per_month} {offer.cost.token} a month, more than --max-cost {max_cost}",
+            hint="raise --max-cost, or ask for fewer copies",
+            per_month=offer.cost.per_month,
+        )
+
+
+def _check_means(offer: Offer) -> None:
+    if offer.shortfalls:
+        raise Unaffordable(
+            "; ".join(offer.shortfalls), hint=offer.remedy, missing=offer.missing, token=offer.cost.token
+        )

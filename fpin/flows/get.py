@@ -1,0 +1,127 @@
+"""`get`: content back from wherever it is, every block verified; `probe`: does a pin come back at all."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+from fpin.errors import GatewayUnavailable, LocalError, NotFound, UsageError
+from fpin.events import Fetching, Noted, OnEvent, ignore
+from fpin.flows.packing import absolute
+from fpin.flows.resolve import resolve
+from fpin.flows.services import Services
+from fpin.ipld.cid import format_cid, parse_cid
+from fpin.retrieve import Gateway, fetch, split_path
+from fpin.routing.multiaddr import url_of
+from fpin.store import Pin
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GetResult:
+    root_cid: str
+    path: str  # inside the content; "" for all of it
+    out: str | None  # None: standard output
+    bytes: int
+    files: int
+    sources: tuple[str, ...]
+
+
+def get(
+    services: Services, what: str, out: Path | BinaryIO | None = None, *, on_event: OnEvent = ignore
+) -> GetResult:
+    """Fetch *what* (``CID``, ``CID/path``, or a pin's name or path) and write it to *out*.
+
+    *out* None is a path in the working directory called as the content; it must not exist. Nothing that
+    was not verified reaches its final name. Sources in order: the providers in the store, those that
+    routing names, public gateways once routing found the content.
+    """
+    root_cid, inside, pin = _target(services, what)
+    if out is None:
+        out = _default_name(root_cid, inside, pin)
+    if isinstance(out, Path):
+        out = absolute(out)
+        _check_free(out)
+    sources = list(_sources(services, root_cid, pin))
+    if not sources:
+        raise NotFound(
+            f"nobody is known to have {format_cid(root_cid)}",
+            hint="it is not in the store of this network, and its indexer lists no provider with HTTP",
+        )
+
+    def moved(source: str, done: int) -> None:
+        on_event(Fetching(source=source, done=done))
+
+    fetched = fetch(root_cid, split_path(inside), sources, out, moved)
+    for warning in fetched.warnings:
+        on_event(Noted(text=warning))
+    for link in fetched.skipped:
+        on_event(Noted(text=f"a link that leads out of the content was not made: {link}"))
+    return GetResult(
+        root_cid=format_cid(root_cid),
+        path=inside,
+        out=str(out) if isinstance(out, Path) else None,
+        bytes=fetched.bytes,
+        files=fetched.files,
+        sources=fetched.sources,
+    )
+
+
+def probe(services: Services, pin: Pin, *, on_event: OnEvent = ignore) -> bool:
+    """Tell whether every provider that holds the root of *pin* gives out a root block that is right."""
+    good = True
+    for url in dict.fromkeys(copy.provider_url for copy in pin.pieces[-1].held):
+        try:
+            Gateway(url, services.http).block(pin.root_cid)
+        except GatewayUnavailable as exc:
+            on_event(Noted(text=f"not retrievable yet: {exc.message}"))
+            good = False
+    return good
+
+
+def _target(services: Services, what: str) -> tuple[bytes, str, Pin | None]:
+    """Return the root CID, the path below it and the pin, if it is one of ours."""
+    text, _, inside = what.removeprefix("ipfs://").removeprefix("/ipfs/").partition("/")
+    try:
+        root_cid = parse_cid(text)
+    except ValueError:
+        pin = resolve(services.store, services.backend.chain_id, what).pin
+        return pin.root_cid, "", pin
+    return root_cid, inside, services.store.pin_of_root(services.backend.chain_id, root_cid)
+
+
+def _default_name(root_cid: bytes, inside: str, pin: Pin | None) -> Path:
+    segments = split_path(inside)
+    if segments:
+        return Path(segments[-1])
+    return Path(pin.name if pin and pin.name and "/" not in pin.name else format_cid(root_cid))
+
+
+def _check_free(out: Path) -> None:
+    if out.exists() or out.is_symlink():
+        raise LocalError(f"{out} is there already", hint="choose another place with -o", path=str(out))
+    if not out.parent.is_dir():
+        raise UsageError(f"the folder {out.parent} does not exist", hint="create it, or choose another place")
+
+
+def _sources(services: Services, root_cid: bytes, pin: Pin | None) -> Iterable[Gateway]:
+    urls: dict[str, None] = {}
+    if pin is not None:
+        # Every holder of any piece: content cut over several pieces may lie at several providers.
+        urls |= dict.fromkeys(copy.provider_url for piece in reversed(pin.pieces) for copy in piece.held)
+    urls |= dict.fromkeys(_routed(services, root_cid))
+    if services.gate.is_open(root_cid):
+        urls |= dict.fromkeys(services.gateways)
+    return (Gateway(url, services.http) for url in urls)
+
+
+def _routed(services: Services, root_cid: bytes) -> list[str]:
+    """Ask the indexer that keeps no empty answers who serves *root_cid* over HTTP."""
+    indexer = services.backend.peers(services.gate).poll
+    if indexer is None:
+        return []
+    answer = indexer.find(root_cid)
+    if answer.state == "found":
+        services.gate.open([root_cid])
+    return [url for record in answer.records for address in record.addresses if (url := url_of(address))]

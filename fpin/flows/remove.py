@@ -1,0 +1,190 @@
+"""`rm`: has copies removed, and follows them until routing has forgotten them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from fpin import events
+from fpin.errors import NotFound
+from fpin.events import OnEvent, ignore
+from fpin.flows.resolve import describe, resolve
+from fpin.flows.services import Services
+from fpin.ipld.cid import format_cid, parse_cid
+from fpin.routing import LOOK_ONCE, Removal, RemovalLook, RemovalResult, check_removed
+from fpin.store import LEAVING, ON_CHAIN, UNFINISHED, Copy, CopyState, Piece, Pin
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RemovedCopy:
+    """One copy on its way out. *state* is scheduled, removed, unadvertised or gone."""
+
+    piece_cid: str
+    provider_id: int
+    data_set_id: int
+    piece_id: int
+    tx: str | None
+    state: str
+    removal_ad_cid: str | None
+    note: str | None  # why a record may stay, or what is still to come
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RemoveResult:
+    """*remaining* names copies of the same content that were not asked to go, or whose record stays."""
+
+    network: str
+    root_cid: str
+    pieces: tuple[RemovedCopy, ...]
+    remaining: tuple[str, ...]
+    complete: bool  # as far as was asked for: scheduled, or gone when waited for
+
+
+def remove(services: Services, what: str, *, wait: bool = False, on_event: OnEvent = ignore) -> RemoveResult:
+    """Remove what *what* names from every provider that has it.
+
+    Returns when the chain has the removals in its queue; with *wait*, when routing has forgotten them.
+    Running it again continues.
+    """
+    target = resolve(services.store, services.backend.chain_id, what)
+    services.backend.settle(target.pin, on_event=on_event)
+    copies = _now(services, target.copies)
+    leaving = [copy for copy in copies if copy.state in ON_CHAIN | LEAVING]
+    if not leaving:
+        raise _nothing_to_remove(target.pin, copies)
+    services.backend.remove(leaving, on_event=on_event)
+    results = follow(services, target.pin, leaving, wait=wait, on_event=on_event)
+    pin = services.store.pin(target.pin.pin)
+    asked = {copy.copy for copy in leaving}
+    reports = [
+        _report(piece, copy, results.get(copy.copy))
+        for piece in pin.pieces
+        for copy in piece.copies
+        if copy.copy in asked
+    ]
+    return RemoveResult(
+        network=services.backend.network,
+        root_cid=format_cid(pin.root_cid),
+        pieces=tuple(reports),
+        remaining=_remaining(pin, results),
+        complete=not wait or all(report.state == CopyState.GONE for report in reports),
+    )
+
+
+def follow(
+    services: Services, pin: Pin, copies: Sequence[Copy], *, wait: bool, on_event: OnEvent = ignore
+) -> dict[int, RemovalResult]:
+    """See how far the removal of *copies* is, on chain, at the provider and at the indexer; by copy row.
+
+    With *wait*, until each is gone or the network's patience ends; else one look.
+    """
+    results = {}
+    for piece in pin.pieces:
+        for copy in _now(services, [one for one in piece.copies if one.copy in {c.copy for c in copies}]):
+            if copy.state in LEAVING:
+                results[copy.copy] = _follow_one(services, pin, piece, copy, wait=wait, on_event=on_event)
+    return results
+
+
+def _follow_one(
+    services: Services, pin: Pin, piece: Piece, copy: Copy, *, wait: bool, on_event: OnEvent
+) -> RemovalResult:
+    told: set[str] = set()
+
+    def looked(look: RemovalLook) -> None:
+        if look.state not in told:
+            told.add(look.state)
+            if (text := _WAITING.get(look.state)) is not None and wait:
+                on_event(events.Waiting(what=text.format(provider=copy.provider_id)))
+
+    def live() -> bool:
+        alive = services.backend.is_live(copy)
+        if not alive and services.store.copy(copy.copy).state in (CopyState.REMOVING, CopyState.SCHEDULED):
+            services.store.mark_removed(copy.copy)
+            on_event(
+                events.RemovalSeen(provider_id=copy.provider_id, piece_id=copy.piece_id or 0, state="removed")
+            )
+        return alive
+
+    shared = services.store.live_holders(pin.chain_id, piece.piece_cid, copy.provider_id) > 0
+    roots = (pin.root_cid,) if piece == pin.pieces[-1] else ()
+    result = check_removed(
+        Removal(
+            copy=services.backend.routed(copy, piece.piece_cid),
+            cids=(*roots, *map(parse_cid, piece.sample)),
+            live=live,
+            shared=shared,
+        ),
+        services.backend.peers(services.gate),
+        pace=services.pace.removal if wait else LOOK_ONCE,
+        on_look=looked,
+    )
+    _write_down(services, copy, result, on_event)
+    return result
+
+
+_WAITING = {
+    "chain_pending": "provider {provider}'s next proving period, when the piece leaves the chain",
+    "pending_gc": "provider {provider} to clean up and advertise the removal",
+    "unadvertised": "the indexer to process the removal advertisement",
+}
+
+
+def _write_down(services: Services, copy: Copy, result: RemovalResult, on_event: OnEvent) -> None:
+    state = services.store.copy(copy.copy).state
+    ad_cid = format_cid(result.removal_ad_cid) if result.removal_ad_cid else None
+    if ad_cid and state is CopyState.REMOVED:
+        services.store.mark_unadvertised(copy.copy, ad_cid=ad_cid)
+        on_event(
+            events.RemovalSeen(
+                provider_id=copy.provider_id,
+                piece_id=copy.piece_id or 0,
+                state="unadvertised",
+                removal_ad_cid=ad_cid,
+            )
+        )
+        state = CopyState.UNADVERTISED
+    if result.gone and state in (CopyState.REMOVED, CopyState.UNADVERTISED):
+        services.store.mark_gone(copy.copy)
+        on_event(events.RemovalSeen(provider_id=copy.provider_id, piece_id=copy.piece_id or 0, state="gone"))
+
+
+def _report(piece: Piece, copy: Copy, result: RemovalResult | None) -> RemovedCopy:
+    return RemovedCopy(
+        piece_cid=piece.piece_cid,
+        provider_id=copy.provider_id,
+        data_set_id=copy.data_set_id or 0,
+        piece_id=copy.piece_id or 0,
+        tx=copy.removal_tx,
+        state=copy.state,
+        removal_ad_cid=copy.removal_ad_cid,
+        note=" ".join(result.sentences) or None if result else None,
+    )
+
+
+def _remaining(pin: Pin, results: dict[int, RemovalResult]) -> tuple[str, ...]:
+    kept = [
+        f"provider {copy.provider_id} still holds piece {piece.piece_cid}"
+        for piece in pin.pieces
+        for copy in piece.held
+    ]
+    others = {
+        f"{'another piece at the same provider' if holder.same_provider else 'another provider'} has this "
+        f"content too: {', '.join(holder.record.addresses) or 'no address'}"
+        for result in results.values()
+        for holder in result.others
+    }
+    return (*kept, *sorted(others))
+
+
+def _now(services: Services, copies: Sequence[Copy]) -> list[Copy]:
+    return [services.store.copy(copy.copy) for copy in copies]
+
+
+def _nothing_to_remove(pin: Pin, copies: Sequence[Copy]) -> NotFound:
+    if any(copy.state in UNFINISHED for copy in copies):
+        return NotFound(
+            f"{describe(pin)} is not on chain, so there is nothing to remove",
+            hint="what was only uploaded is dropped by the provider within hours; fpin add continues it",
+        )
+    return NotFound(f"{describe(pin)} is removed already", hint="fpin status shows what is left of it")

@@ -1,0 +1,109 @@
+"""What flows return about pins: plain values, the same for people, JSON and Python."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from fpin.backends.base import Proof
+from fpin.ipld.cid import format_cid
+from fpin.piece import PieceCid
+from fpin.store import Copy, Pin
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CopyReport:
+    provider_id: int
+    provider_url: str
+    data_set_id: int | None
+    piece_id: int | None
+    tx: str | None
+    state: str
+    uploaded: bool  # False: the provider already had the piece
+    reason: str | None  # why it failed
+    ad_cid: str | None
+    removal_tx: str | None
+    removal_ad_cid: str | None
+    last_proven: int | None  # epoch
+    next_proof_due: int | None  # epoch
+    changed: int  # unix seconds
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PieceReport:
+    piece_cid: str
+    size: int  # bytes of CAR
+    padded_size: int
+    copies: tuple[CopyReport, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PinReport:
+    root_cid: str
+    name: str | None
+    path: str | None
+    profile: str
+    state: str
+    size: int  # bytes of content
+    files: int
+    car_size: int
+    copies_wanted: int
+    created: int  # unix seconds
+    pieces: tuple[PieceReport, ...]
+
+
+def report_pin(pin: Pin, proofs: Mapping[int, Proof] | None = None) -> PinReport:
+    """Return *pin* as it is reported."""
+    return PinReport(
+        root_cid=format_cid(pin.root_cid),
+        name=pin.name,
+        path=pin.path,
+        profile=pin.profile,
+        state=pin.state,
+        size=pin.size,
+        files=pin.files,
+        car_size=pin.car_size,
+        copies_wanted=pin.copies_wanted,
+        created=pin.created,
+        pieces=report_pieces(pin, proofs),
+    )
+
+
+def report_pieces(
+    pin: Pin,
+    proofs: Mapping[int, Proof] | None = None,
+    *,
+    uploaded: Callable[[Copy], bool] = lambda copy: copy.uploaded,
+) -> tuple[PieceReport, ...]:
+    """Return the pieces of *pin*; *uploaded* decides what counts as sent by us."""
+    return tuple(
+        PieceReport(
+            piece_cid=piece.piece_cid,
+            size=piece.size,
+            padded_size=PieceCid.parse(piece.piece_cid).padded_size,
+            copies=tuple(
+                _report_copy(copy, (proofs or {}).get(copy.copy), uploaded=uploaded(copy))
+                for copy in piece.copies
+            ),
+        )
+        for piece in pin.pieces
+    )
+
+
+def _report_copy(copy: Copy, proof: Proof | None, *, uploaded: bool) -> CopyReport:
+    return CopyReport(
+        provider_id=copy.provider_id,
+        provider_url=copy.provider_url,
+        data_set_id=copy.data_set_id,
+        piece_id=copy.piece_id,
+        tx=copy.tx,
+        state=copy.state,
+        uploaded=uploaded,
+        reason=copy.reason,
+        ad_cid=copy.ad_cid,
+        removal_tx=copy.removal_tx,
+        removal_ad_cid=copy.removal_ad_cid,
+        last_proven=proof.last_proven if proof else None,
+        next_proof_due=proof.next_proof_due if proof else None,
+        changed=copy.changed,
+    )

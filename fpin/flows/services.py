@@ -1,0 +1,63 @@
+"""What a flow works with, put together in one place for commands and library users alike."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from fpin.backends.base import Backend
+from fpin.chain.networks import DEVNET, DevnetInfo, load_network
+from fpin.http import Http
+from fpin.routing import LOCAL, PUBLIC, Gate, Pace
+from fpin.settings import Folders, Secret, make_folder
+from fpin.store import Store
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Services:
+    """The store, the backend and the ways to ask routing. Belongs to one thread."""
+
+    store: Store
+    backend: Backend
+    http: Http
+    gate: Gate
+    pace: Pace
+    gateways: tuple[str, ...]  # URL templates with {cid} and {path}; safe to open once routing found it
+
+
+@contextlib.contextmanager
+def connect(
+    *,
+    network: str,
+    rpc_url: str | None,
+    folders: Folders,
+    key: Secret | None,
+    devnet_info: Path | None = None,
+) -> Iterator[Services]:
+    """Open everything for *network*; asks nothing of it yet.
+
+    *devnet_info* names the file of a running devnet, whose first user signs when there is no *key*.
+    """
+    from fpin.backends.filecoin import Account, FilecoinBackend
+    from fpin.chain.contracts import Chain
+    from fpin.chain.rpc import JsonRpc
+    from fpin.chain.signer import Signer
+
+    net = load_network(network, rpc_url=rpc_url, devnet_info=devnet_info)
+    if key is None and devnet_info is not None and net.name == DEVNET:
+        key = Secret(DevnetInfo.read(devnet_info).users[0].private_key, "devnet-info.json")
+    signer = Signer.from_key(key.reveal()) if key else None
+    gate = Gate()
+    make_folder(folders.data)
+    with Store(folders.store) as store, Http(guard=gate) as http:
+        chain = Chain(net, JsonRpc(net.rpc_url, http))
+        yield Services(
+            store=store,
+            backend=FilecoinBackend(Account(chain=chain, store=store, http=http, signer=signer)),
+            http=http,
+            gate=gate,
+            pace=LOCAL if net.name == DEVNET else PUBLIC,
+            gateways=net.gateways,
+        )

@@ -1,0 +1,104 @@
+"""`ls`, `status` and `check`: what is known of pins, and what the world says of them now."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from fpin.backends.base import AccountReport, Proof
+from fpin.errors import Unavailable
+from fpin.events import Noted, OnEvent, ignore
+from fpin.flows.remove import follow
+from fpin.flows.report import PinReport, report_pin
+from fpin.flows.resolve import resolve
+from fpin.flows.route import RoutingReport, check_routing, urls
+from fpin.flows.services import Services
+from fpin.store import Pin
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StatusResult:
+    """*account* is None where there is no key, or no node answered."""
+
+    network: str
+    chain_id: int
+    account: AccountReport | None
+    pins: tuple[PinReport, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CheckResult:
+    network: str
+    root_cid: str
+    routing: RoutingReport
+    urls: tuple[str, ...]
+
+
+def ls(services: Services) -> StatusResult:
+    """Return the pins in the store; asks nothing of the network."""
+    return StatusResult(
+        network=services.backend.network,
+        chain_id=services.backend.chain_id,
+        account=None,
+        pins=tuple(report_pin(pin) for pin in services.store.pins(services.backend.chain_id)),
+    )
+
+
+def status(
+    services: Services, what: str | None = None, *, refresh: bool = False, on_event: OnEvent = ignore
+) -> StatusResult:
+    """Return the account and the pins, or the one that *what* names, with their proofs.
+
+    *refresh* asks chain, providers and indexers about every copy under way, on chain or leaving, and
+    writes down what they say. What cannot be asked is said as a note, and shown as the store has it.
+    """
+    pins = services.store.pins(services.backend.chain_id)
+    if what is not None:
+        pins = [resolve(services.store, services.backend.chain_id, what).pin]
+    if refresh:
+        pins = [_refreshed(services, pin, on_event) for pin in pins]
+    return StatusResult(
+        network=services.backend.network,
+        chain_id=services.backend.chain_id,
+        account=_account(services, on_event),
+        pins=tuple(report_pin(pin, _proofs(services, pin, on_event)) for pin in pins),
+    )
+
+
+def check(services: Services, what: str, *, on_event: OnEvent = ignore) -> CheckResult:
+    """Ask routing again whether the pin that *what* names can be found."""
+    pin = resolve(services.store, services.backend.chain_id, what).pin
+    services.backend.settle(pin, on_event=on_event)
+    pin = services.store.pin(pin.pin)
+    routing = check_routing(services, pin, on_event=on_event)
+    report = report_pin(services.store.pin(pin.pin))
+    return CheckResult(
+        network=services.backend.network,
+        root_cid=report.root_cid,
+        routing=routing,
+        urls=urls(services, pin),
+    )
+
+
+def _refreshed(services: Services, pin: Pin, on_event: OnEvent) -> Pin:
+    services.backend.settle(pin, on_event=on_event)
+    pin = services.store.pin(pin.pin)
+    if any(piece.held for piece in pin.pieces):
+        check_routing(services, pin, on_event=on_event)
+    follow(services, pin, pin.copies, wait=False, on_event=on_event)
+    return services.store.pin(pin.pin)
+
+
+def _account(services: Services, on_event: OnEvent) -> AccountReport | None:
+    try:
+        return services.backend.account()
+    except Unavailable as exc:
+        on_event(Noted(text=f"the account is not shown: {exc.message}"))
+        return None
+
+
+def _proofs(services: Services, pin: Pin, on_event: OnEvent) -> dict[int, Proof]:
+    try:
+        return services.backend.proofs(pin)
+    except Unavailable as exc:
+        on_event(Noted(text=f"proofs are not shown: {exc.message}"))
+        return {}
