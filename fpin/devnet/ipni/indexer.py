@@ -5,6 +5,7 @@ Knows when to read a chain and what to do when that fails; `ingest` knows how, `
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -46,6 +47,7 @@ class Indexer:
         self.faults = IndexerFaults()
         self.statuses: dict[str, SyncStatus] = {}  # by publisher, of this process
         self._clock = clock
+        self._working = threading.Lock()
         self.app = make_app(self)
 
     def announced(self, publisher: str, head: str, address: str) -> None:
@@ -59,11 +61,12 @@ class Indexer:
         """Read every chain that is due, once; True when one was tried."""
         if self.faults.stopped or self.faults.hold_ingest:
             return False
-        self._poll()
-        due = self.index.due(self._clock())
-        for pending in due:
-            self._read(pending)
-        return bool(due)
+        with self._working:
+            self._poll()
+            due = self.index.due(self._clock())
+            for pending in due:
+                self._read(pending)
+            return bool(due)
 
     def close(self) -> None:
         self.index.close()

@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from fpin.devnet.ipni import fetch, multiaddr
+from fpin.devnet import fetch
+from fpin.devnet.ipni import multiaddr
 from fpin.devnet.ipni.advertisement import (
     NO_ENTRIES,
     Advertisement,

@@ -18,7 +18,8 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
-from fpin.devnet.ipni import announcement, fetch
+from fpin.devnet import fetch
+from fpin.devnet.ipni import announcement
 from fpin.devnet.ipni.advertisement import (
     CHUNK_SIZE,
     GATEWAY_METADATA,
