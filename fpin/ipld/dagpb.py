@@ -31,12 +31,13 @@ class Node:
 
 def encode_link(cid: bytes, name: bytes, tsize: int) -> bytes:
     """Return a link as it stands in a block: all three fields are written, also when empty."""
-    body = (
-        b"\x0a" + protobuf.uvarint(len(cid)) + cid
-        + b"\x12" + protobuf.uvarint(len(name)) + name
-        + b"\x18" + protobuf.uvarint(tsize)
-    )  # fmt: skip
-    return b"\x12" + protobuf.uvarint(len(body)) + body
+    number = protobuf.uvarint(tsize)
+    length = 5 + len(cid) + len(name) + len(number)
+    if length < 128:  # then every length in it takes one byte: nearly always, and this is a hot place
+        parts = (length, len(cid), cid, len(name), name, number)
+        return b"\x12%c\x0a%c%b\x12%c%b\x18%b" % parts
+    body = protobuf.bytes_field(1, cid) + protobuf.bytes_field(2, name) + b"\x18" + number
+    return protobuf.bytes_field(2, body)
 
 
 def encode(node: Node) -> bytes:

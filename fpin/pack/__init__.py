@@ -4,8 +4,12 @@ walk, wrap, file_tree    paths to a Tree: names, sizes, kinds
 plan                     a Tree to a Layout: every block and piece, nothing read
 digest                   a Layout to CIDs: one read of the data
 PackedPiece.open         the bytes of a piece, from any offset
+write_cars               the pieces as files, in the same pass as `digest`
+CarSet                   CAR files read back: blocks verified, what is missing, paths
 """
 
+from fpin.pack.carset import CarFile, CarSet, Entry
+from fpin.pack.export import write_cars
 from fpin.pack.hashing import Packed, digest
 from fpin.pack.layout import Layout, PieceSpan, plan
 from fpin.pack.profiles import DEFAULT_PROFILE, PROFILES, Profile, find_profile
@@ -16,6 +20,9 @@ from fpin.pack.walking import walk
 __all__ = [
     "DEFAULT_PROFILE",
     "PROFILES",
+    "CarFile",
+    "CarSet",
+    "Entry",
     "EntryKind",
     "Layout",
     "Packed",
@@ -29,4 +36,5 @@ __all__ = [
     "plan",
     "walk",
     "wrap",
+    "write_cars",
 ]

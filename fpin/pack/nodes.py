@@ -34,16 +34,18 @@ def section(prefix: bytes, digest: bytes, block: bytes) -> bytes:
     return varint.encode(len(prefix) + DIGEST + len(block)) + prefix + digest + block
 
 
-def _entry_link(layout: Layout, digests: bytes | bytearray | memoryview, entry: int, name: bytes) -> bytes:
-    root = layout.first_blocks[entry + 1] - 1
-    cid = layout.root_prefix(entry) + digests[root * DIGEST : root * DIGEST + DIGEST]
-    return dagpb.encode_link(cid, name, layout.tsizes[entry])
-
-
 def _directory(layout: Layout, digests: bytes | bytearray | memoryview, entry: int) -> bytes:
-    names = layout.tree.names
-    links = [_entry_link(layout, digests, child, names[child]) for child in layout.tree.children(entry)]
+    names, tsizes = layout.tree.names, layout.tsizes
+    links = [
+        dagpb.encode_link(_root_cid(layout, digests, child), names[child], tsizes[child])
+        for child in layout.tree.children(entry)
+    ]
     return b"".join(links) + EMPTY_DIRECTORY
+
+
+def _root_cid(layout: Layout, digests: bytes | bytearray | memoryview, entry: int) -> bytes:
+    end = layout.first_blocks[entry + 1] * DIGEST
+    return layout.root_prefix(entry) + digests[end - DIGEST : end]
 
 
 def _shard(layout: Layout, digests: bytes | bytearray | memoryview, entry: int, number: int) -> bytes:
@@ -56,7 +58,8 @@ def _shard(layout: Layout, digests: bytes | bytearray | memoryview, entry: int, 
         buckets.append(bucket)
         if high - low == 1:
             child = sharding.order[low]
-            links.append(_entry_link(layout, digests, child, prefix + layout.tree.names[child]))
+            cid, name = _root_cid(layout, digests, child), prefix + layout.tree.names[child]
+            links.append(dagpb.encode_link(cid, name, layout.tsizes[child]))
         else:
             shard = below.pop(0)
             start = (first + shard) * DIGEST

@@ -6,13 +6,14 @@ The same profile gives the same CID in every implementation (IPIP-499); fpin has
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Literal
 
 from fpin.errors import UsageError
 from fpin.ipld import cid as cids
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Profile:
     """One row of choices. Both published profiles use sha2-256, balanced trees, and HAMT fanout 256."""
 
@@ -29,12 +30,12 @@ class Profile:
         """Bytes of every CID in such a DAG, whatever it names."""
         return 36 if self.cid_version else 34
 
-    @property
+    @cached_property
     def node_prefix(self) -> bytes:
         """What stands before the digest in the CID of a dag-pb node."""
         return cids.sha256_cid(cids.DAG_PB, b"") if self.cid_version else b"\x12\x20"
 
-    @property
+    @cached_property
     def leaf_prefix(self) -> bytes:
         """What stands before the digest in the CID of a leaf."""
         return cids.sha256_cid(cids.RAW, b"") if self.raw_leaves else self.node_prefix

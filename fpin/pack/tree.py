@@ -13,6 +13,7 @@ from collections.abc import Sequence
 
 from fpin.errors import SourceError
 
+_NO_NAMES = (b"", b".", b"..")
 MAX_NAME = 255  # bytes: what Linux, macOS and most other systems can write back
 
 
@@ -67,7 +68,11 @@ class Tree:
 
     def add_leaf(self, name: bytes, kind: int, stat: os.stat_result, target: bytes | None = None) -> int:
         """Append a file, or a symlink to *target*, and return its index."""
-        index = self._append(name, kind, len(self.names))
+        index = len(self.names)
+        self.names.append(name)
+        self.kinds.append(kind)
+        self.parents.append(0)
+        self.firsts.append(index)
         self.sizes.append(stat.st_size if target is None else len(target))
         self.mtimes.append(stat.st_mtime_ns)
         self.inodes.append(stat.st_ino & (1 << 64) - 1)
@@ -77,7 +82,11 @@ class Tree:
 
     def add_directory(self, name: bytes, first: int) -> int:
         """Append the directory whose entries are those from index *first* on, and return its index."""
-        index = self._append(name, DIRECTORY, first)
+        index = len(self.names)
+        self.names.append(name)
+        self.kinds.append(DIRECTORY)
+        self.parents.append(0)
+        self.firsts.append(first)
         self.sizes.append(0)
         self.mtimes.append(0)
         self.inodes.append(0)
@@ -110,26 +119,21 @@ class Tree:
             index = self.parents[index]
         return "/".join(reversed(names))
 
-    def _append(self, name: bytes, kind: int, first: int) -> int:
-        self.names.append(name)
-        self.kinds.append(kind)
-        self.parents.append(0)
-        self.firsts.append(first)
-        return len(self.names) - 1
 
-
-def check_name(name: bytes, where: str) -> None:
+def check_name(name: bytes, where: bytes) -> None:
     """Raise SourceError, naming *where*, for a name that no UnixFS directory can hold."""
     if not name.isascii():
         try:
             name.decode()
         except UnicodeDecodeError as exc:
             raise SourceError(
-                f"{where!r} has a name that is not UTF-8", hint="rename it, or leave it out with --exclude"
+                f"{os.fsdecode(where)!r} has a name that is not UTF-8",
+                hint="rename it, or leave it out with --exclude",
             ) from exc
-    if len(name) > MAX_NAME or b"/" in name or b"\0" in name or name in (b"", b".", b".."):
+    if len(name) > MAX_NAME or b"/" in name or b"\0" in name or name in _NO_NAMES:
         raise SourceError(
-            f"{where!r} has a name that cannot be stored", hint=f"use 1 to {MAX_NAME} bytes, no '/'"
+            f"{os.fsdecode(where)!r} has a name that cannot be stored",
+            hint=f"use 1 to {MAX_NAME} bytes, no '/'",
         )
 
 
@@ -147,11 +151,11 @@ def wrap(trees: Sequence[Tree], name: str) -> Tree:
     Raises SourceError when two have the same name.
     """
     out = Tree(name, follow=any(tree.follow for tree in trees))
-    by_name = {tree.name.encode(): tree for tree in trees}
+    by_name = {os.fsencode(tree.name): tree for tree in trees}
     if len(by_name) != len(trees):
         raise SourceError("two of the paths have the same name", hint="store them one by one")
     for root_name, tree in sorted(by_name.items()):
-        check_name(root_name, tree.name)
+        check_name(root_name, root_name)
         _graft(out, tree, root_name)
     out.add_directory(b"", 0)
     return out

@@ -12,6 +12,7 @@ from pathlib import Path
 from fpin.errors import SourceError
 from fpin.pack.tree import FILE, SYMLINK, Tree, check_name
 
+_DOT = ord(".")
 _SPECIAL = {
     stat.S_IFSOCK: "a socket",
     stat.S_IFIFO: "a named pipe",
@@ -57,31 +58,35 @@ class _Walker:
         stack = [self._enter(self.base, b"", status)]
         while True:
             folder = stack[-1]
-            if not folder.names:
-                stack.pop()
-                self.open.discard(folder.identity)
-                index = self.tree.add_directory(folder.name, folder.first)
-                if not stack:
-                    return index
+            below = self._next_folder(folder)
+            if below:
+                stack.append(below)
                 continue
-            name = folder.names.pop()
-            path = folder.path + b"/" + name
-            if self._left_out(path, name, is_directory=False):
+            stack.pop()
+            self.open.discard(folder.identity)
+            index = self.tree.add_directory(folder.name, folder.first)
+            if not stack:
+                return index
+
+    def _next_folder(self, folder: _Folder) -> _Folder | None:
+        """Take the entries of *folder* up to its next directory, and return that one; None at the end."""
+        prefix, names = os.path.join(folder.path, b""), folder.names
+        while names:
+            name = names.pop()
+            path = prefix + name
+            if (not self.hidden and name[0] == _DOT) or (self.excluded and self._left_out(path, name, "")):
                 continue
-            check_name(name, os.fsdecode(path))
+            check_name(name, path)
             status = self._status(path)
             if not stat.S_ISDIR(status.st_mode):
                 self._leaf(path, name, status)
-            elif not self._left_out(path, name, is_directory=True):
-                stack.append(self._enter(path, name, status))
+            elif not (self.excluded and self._left_out(path, name, "/")):
+                return self._enter(path, name, status)
+        return None
 
-    def _left_out(self, path: bytes, name: bytes, *, is_directory: bool) -> bool:
-        if not self.hidden and name.startswith(b"."):
-            return True
-        if self.excluded is None:
-            return False
-        end = "/" if is_directory else ""
-        relative = os.fsdecode(path[len(self.base) :].lstrip(b"/")).replace(os.sep, "/")
+    def _left_out(self, path: bytes, name: bytes, end: str) -> bool:
+        assert self.excluded
+        relative = os.fsdecode(path[len(self.base) :]).replace(os.sep, "/").lstrip("/")
         return bool(self.excluded(relative + end) or self.excluded(os.fsdecode(name) + end))
 
     def _enter(self, path: bytes, name: bytes, status: os.stat_result) -> _Folder:
@@ -101,17 +106,18 @@ class _Walker:
         return _Folder(path, name, names, len(self.tree), identity)
 
     def _leaf(self, path: bytes, name: bytes, status: os.stat_result) -> int:
-        mode = stat.S_IFMT(status.st_mode)
-        if mode == stat.S_IFREG:
-            if not os.access(path, os.R_OK):
+        mode = status.st_mode
+        if stat.S_ISREG(mode):
+            # Asked only where the mode leaves it open: it costs as much as everything else here.
+            if mode & 0o444 != 0o444 and not os.access(path, os.R_OK):
                 raise _unreadable(path, "file", PermissionError())
             return self.tree.add_leaf(name, FILE, status)
-        if mode == stat.S_IFLNK:
+        if stat.S_ISLNK(mode):
             try:
                 return self.tree.add_leaf(name, SYMLINK, status, os.readlink(path))
             except OSError as exc:
                 raise _unreadable(path, "symbolic link", exc) from exc
-        kind = _SPECIAL.get(mode, "neither a file nor a folder")
+        kind = _SPECIAL.get(stat.S_IFMT(mode), "neither a file nor a folder")
         raise SourceError(f"{os.fsdecode(path)!r} is {kind}", hint="leave it out with --exclude")
 
     def _status(self, path: bytes) -> os.stat_result:

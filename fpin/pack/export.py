@@ -1,0 +1,92 @@
+"""Pieces as CAR files on disk, written in the same pass that hashes them."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import BinaryIO
+
+from fpin.errors import LocalError
+from fpin.pack.hashing import Packed, digest
+from fpin.pack.layout import Layout
+from fpin.pack.source import header
+
+
+def write_cars(
+    layout: Layout,
+    paths: Sequence[Path],
+    *,
+    progress: Callable[[int], None] | None = None,
+    jobs: int | None = None,
+) -> Packed:
+    """Do what `fpin.pack.digest` does and write each piece to the path of its number.
+
+    A file appears under its name only when all are whole; one that was there is replaced then. Raises
+    LocalError, naming the file, when one cannot be written, besides what `digest` raises.
+    """
+    if len(paths) != len(layout.pieces):
+        raise ValueError(f"{len(paths)} paths for {len(layout.pieces)} pieces")
+    writer = _Writer(paths)
+    try:
+        packed = digest(layout, progress=progress, jobs=jobs, sink=writer.write)
+        writer.publish(header(packed.root_cid))
+    finally:
+        writer.close()
+    return packed
+
+
+class _Writer:
+    def __init__(self, paths: Sequence[Path]) -> None:
+        self._paths = paths
+        self._parts = [path.with_name(f".{path.name}.{os.getpid()}.part") for path in paths]
+        self._index = -1
+        self._file: BinaryIO | None = None
+
+    def write(self, index: int, data: bytes | memoryview) -> None:
+        try:
+            if index != self._index or self._file is None:
+                self._close_file()
+                self._index, self._file = index, self._parts[index].open("wb", buffering=0)
+            view = memoryview(data)
+            while view:
+                view = view[self._file.write(view) :]
+        except OSError as exc:
+            raise self._failed(index, exc) from exc
+
+    def publish(self, head: bytes) -> None:
+        """Put the header, known only now, in place and give every file its name."""
+        for index, part in enumerate(self._parts):
+            try:
+                self._close_file()
+                with part.open("r+b") as file:
+                    file.write(head)
+            except OSError as exc:
+                raise self._failed(index, exc) from exc
+        for index, (part, path) in enumerate(zip(self._parts, self._paths, strict=True)):
+            try:
+                part.replace(path)
+            except OSError as exc:
+                raise self._failed(index, exc) from exc
+
+    def close(self) -> None:
+        """Remove what was not published."""
+        with contextlib.suppress(OSError):
+            self._close_file()
+        for part in self._parts:
+            with contextlib.suppress(OSError):
+                part.unlink(missing_ok=True)
+
+    def _close_file(self) -> None:
+        if self._file:
+            file, self._file = self._file, None
+            file.close()
+
+    def _failed(self, index: int, exc: OSError) -> LocalError:
+        path = str(self._paths[index])
+        return LocalError(
+            f"{path!r} cannot be written: {exc.strerror or exc}",
+            hint="make room, or choose another place",
+            path=path,
+        )
