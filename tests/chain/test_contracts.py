@@ -9,8 +9,9 @@ import pytest
 
 from fpin.chain.account import standing
 from fpin.chain.contracts import Chain
-from fpin.chain.costs import CopyPlan, quote, rate_per_epoch
+from fpin.chain.costs import CopyPlan, quote
 from fpin.chain.records import MAX_UINT256, NonceUse
+from fpin.chain.wallet import Wallet
 from fpin.errors import ChainError, NotFound, UsageError
 from fpin.units import ONE_TOKEN
 from tests.chain.nodes import ScriptedNode
@@ -137,7 +138,6 @@ def forget_cursor(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_what_the_quote_said_is_what_the_chain_takes(world: World) -> None:
     before = world.chain.payer_state(READY.address)
-    (copy,) = quote([CopyPlan(pieces=(127, 1016))], before).copies
     world.create(READY, 555)
     assert world.add(READY, 1, 777, [P0, P1]).succeeded
     after = world.chain.payer_state(READY.address)
@@ -162,10 +162,23 @@ def payload_size(piece_cid: bytes) -> int:
 
 
 def test_exactly_the_required_funds_are_enough_and_one_unit_less_is_refused(world: World) -> None:
-    state = world.chain.payer_state(READY.address)
-    required = quote([CopyPlan(pieces=(127,))], state).required
-    assert required > 124 * ONE_TOKEN // 1000
-    assert rate_per_epoch(0, state.prices) == 0
+    state = world.chain.payer_state(FUNDED.address)
+    quoted = quote([CopyPlan(pieces=(payload_size(P1),))], state)
+    assert quoted.approval_problems == ("not-approved", "rate-allowance", "lockup-allowance", "lockup-period")
+    wallet = Wallet(world.chain, FUNDED)
+    wallet.deposit(quoted.required - 1, approve=True)
+    assert world.create(FUNDED, 555).succeeded
+    assert not world.add(FUNDED, 1, 777, [P1]).succeeded
+    wallet.deposit(1, approve=False)
+    assert world.add(FUNDED, 1, 777, [P1]).succeeded
+    assert quote([CopyPlan(pieces=(127,))], world.chain.payer_state(FUNDED.address)).shortfall > 0
+
+
+def test_a_creation_without_its_funds_is_refused_and_the_reason_can_be_read(world: World) -> None:
+    Wallet(world.chain, FUNDED).deposit(ONE_TOKEN // 10, approve=True)
+    receipt = world.create(FUNDED, 555)
+    assert not receipt.succeeded
+    assert world.chain.nonce_use(FUNDED.address, 555) is None
 
 
 def test_a_creation_signed_by_somebody_else_is_refused(world: World) -> None:

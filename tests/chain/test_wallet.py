@@ -11,7 +11,7 @@ from fpin.chain.typed_data import PERMISSIONS
 from fpin.chain.wallet import Wallet
 from fpin.errors import NodeUnavailable, Reverted, Unaffordable, UsageError
 from fpin.units import ONE_TOKEN
-from tests.chain.world import FUNDED, POOR, READY, World
+from tests.chain.world import FUNDED, P0, POOR, READY, World
 
 
 def test_a_first_deposit_brings_the_approval_with_it(world: World) -> None:
@@ -144,11 +144,15 @@ def test_a_data_set_is_terminated_directly(world: World) -> None:
         wallet.terminate(1)
 
 
-def test_time_passing_is_paid_for(world: World) -> None:
+def test_time_passing_is_paid_for_out_of_what_is_free(world: World) -> None:
     world.create(READY, 555)
+    world.add(READY, 1, 777, [P0])
     state = world.chain.payer_state(READY.address)
+    assert state.account.lockup_rate > 0
     world.devchain.mine(2880)
+    Wallet(world.chain, READY).withdraw(1)  # which settles the account's lockup
     later = world.chain.payer_state(READY.address)
-    free = standing(state.account, state.epoch).available
     spent = state.account.lockup_rate * (later.epoch - state.epoch)
-    assert standing(later.account, later.epoch).available == free - spent
+    free = standing(state.account, state.epoch).available
+    assert later.account.settled_at == later.epoch == state.epoch + 2881
+    assert standing(later.account, later.epoch).available == free - spent - 1
