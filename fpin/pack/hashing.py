@@ -57,7 +57,7 @@ def digest(
     """Read and hash everything; return the root CID and the pieces, the same for any number of *jobs*.
 
     *jobs* is the number of threads, all cores by default. *progress* is told the bytes of content done
-    since it was last called. *sink* is given every piece's bytes in order as they are made, with the number
+    so far. *sink* is given every piece's bytes in order as they are made, with the number
     of the piece; of its header, which needs the root CID, only `HEADER_SIZE` zero bytes.
 
     Raises SourceChanged, naming the file, for one that is not what the layout was made from, and
@@ -92,6 +92,7 @@ class _Digest:
         self.layout, self.pool, self.jobs = layout, pool, jobs
         self.progress, self.sink = progress, sink
         self.digests = bytearray(layout.block_count * DIGEST)
+        self.done = 0  # bytes of content
 
     def run(self) -> Packed:
         layout, reads = self.layout, self._reads()
@@ -133,8 +134,9 @@ class _Digest:
         while stop < span.end_block:
             start, stop, sections = next(reads)
             piece.append(piece.place(start, stop, sections))
+            self.done += sections.content
             if self.progress and sections.content:
-                self.progress(sections.content)
+                self.progress(self.done)
         return piece.finish(), piece.dropped
 
 
