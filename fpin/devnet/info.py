@@ -1,6 +1,6 @@
 """The files a devnet leaves: `devnet-info.json` for clients, `server.json` and `ports.json` for itself.
 
-Knows their shapes and the accounts every devnet has; starts nothing.
+Knows their shapes and is cheap to import; starts nothing.
 """
 
 from __future__ import annotations
@@ -14,12 +14,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import urlsplit
 
-from eth_account import Account
-
-from fpin.devnet.chain import ContractAddresses
+if (
+    TYPE_CHECKING
+):  # both bring libraries that take a second to import, and a client that attaches needs neither
+    from fpin.devnet.accounts import DevAccount
+    from fpin.devnet.chain import ContractAddresses
 
 INFO, SERVER, PORTS = "devnet-info.json", "server.json", "ports.json"
 Mode = Literal["up", "embedded"]
@@ -39,15 +41,6 @@ _CONTRACT_FIELDS = {
     "endorsements_addr": "endorsements",
     "session_key_registry_addr": "session_key_registry",
 }
-
-
-class DevAccount:
-    """An account whose key everybody can compute from its *name*: worth nothing outside a devnet."""
-
-    def __init__(self, name: str) -> None:
-        self.name = name
-        self.key = hashlib.sha256(f"fpin devnet {name}".encode()).digest()
-        self.address: str = Account.from_key(self.key).address
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,7 +10,6 @@ import json
 import shutil
 import socket
 import threading
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -24,22 +23,20 @@ from starlette.routing import Mount, Route
 from starlette.types import ASGIApp
 
 from fpin.devnet import fetch, info
+from fpin.devnet.accounts import DEPLOYER, PROVIDERS, USERS
+from fpin.devnet.attach import attach_or_start, mine
 from fpin.devnet.chain import DevChain, Genesis, GenesisProvider, GenesisUser
-from fpin.devnet.info import DevAccount, Mode, Urls
+from fpin.devnet.info import Mode, Urls
 from fpin.devnet.ipni import Indexer
-from fpin.devnet.lock import FolderInUse, hold_folder
+from fpin.devnet.lock import hold_folder
 from fpin.devnet.loops import Loop, clock, worker
 from fpin.devnet.provider import Provider
 from fpin.devnet.server import Server, bind, url_of
 from fpin.errors import LocalError, NodeUnavailable, UsageError
 
-PROVIDERS = tuple(DevAccount(f"PROVIDER_{number}") for number in (1, 2, 3))
-# Ready to store, then with tokens but nothing deposited or approved, then with nothing at all.
-USERS = tuple(DevAccount(f"USER_{number}") for number in (1, 2, 3))
-DEPLOYER = DevAccount("DEPLOYER")
+__all__ = ["World", "attach_or_start", "mine"]
 
 _STATE = ("chain.sqlite", "indexer.sqlite", info.INFO, info.SERVER, info.PORTS)
-_MINE_AT_ONCE = 20  # epochs asked of another process in one request, which has to end within its time-out
 _FOLLOW_SECONDS = 1.0  # how often another chain is asked for its epoch
 
 
@@ -237,68 +234,6 @@ class World:
         except ValueError:
             return PlainTextResponse("the body is a number of epochs\n", 400)
         return JSONResponse(await run_in_threadpool(self.mine, epochs))
-
-
-@contextmanager
-def attach_or_start(
-    folder: Path,
-    *,
-    epoch_ms: int = 1000,
-    on_wait: Callable[[str], None] | None = None,
-    timeout: float = 60.0,
-) -> Iterator[Path]:
-    """The `devnet-info.json` of a devnet that runs for as long as the block does.
-
-    That of the process which keeps the folder's devnet up, if there is one. Otherwise the devnet runs in
-    this process, as soon as no other command has it; *on_wait* is told once what is waited for, and after
-    *timeout* seconds FolderInUse is raised.
-    """
-    with _attached(folder, on_wait, timeout, epoch_ms=epoch_ms) as found:
-        yield found.info_path if isinstance(found, World) else folder / info.INFO
-
-
-def mine(folder: Path, epochs: int, *, timeout: float = 60.0) -> int:
-    """Let *epochs* pass in the devnet of *folder*, whichever process runs it; the new epoch."""
-    with _attached(folder, None, timeout, epoch_ms=0) as found:
-        if isinstance(found, World):
-            return found.mine(epochs)
-        epoch = 0
-        for done in range(0, epochs, _MINE_AT_ONCE):
-            count = min(_MINE_AT_ONCE, epochs - done)
-            try:
-                answer = fetch.request("POST", f"{found.chain}/devnet/mine", body=str(count).encode())
-            except fetch.NoAnswer as exc:
-                raise NodeUnavailable(f"the devnet stopped answering: {exc}") from exc
-            if answer.status != 200:
-                raise UsageError("the devnet in this folder uses a chain whose time it does not make")
-            epoch = int(answer.body)
-        return epoch
-
-
-@contextmanager
-def _attached(
-    folder: Path, on_wait: Callable[[str], None] | None, timeout: float, *, epoch_ms: int
-) -> Iterator[World | Urls]:
-    """A world of our own, or the URLs of the one that another process keeps up."""
-    deadline = time.monotonic() + timeout
-    with ExitStack() as stack:
-        while True:
-            try:
-                world = stack.enter_context(World.start(folder, epoch_ms=epoch_ms))
-            except FolderInUse:
-                running = info.read_server(folder)
-                if running is not None and running.mode == "up" and running.answers():
-                    yield running.urls
-                    return
-                if time.monotonic() > deadline:
-                    raise
-                if on_wait is not None:
-                    on_wait(f"another command that uses the devnet in {folder}")
-                    on_wait = None
-                time.sleep(0.05)
-            else:
-                yield world
-                return
 
 
 def _genesis(urls: Urls, tune: Callable[[Genesis], Genesis] | None) -> Genesis:
