@@ -7,12 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
-from fpin.chain.provider_record import ProviderRecord
+from fpin.chain.provider_record import ProviderRecord, Struct
 from fpin.units import Epoch, Epochs, UsdfcUnits
-
-Struct = Mapping[str, Any]  # a decoded ABI struct
 
 MAX_UINT256 = 2**256 - 1
 

@@ -168,7 +168,7 @@ def _problem(
 
 
 def _size_problem(provider: ProviderRecord, largest_piece: int) -> str | None:
-    if largest_piece > provider.max_piece_size:
+    if 0 < provider.max_piece_size < largest_piece:
         return f"takes pieces of at most {provider.max_piece_size} bytes"
     return None
 
