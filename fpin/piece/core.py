@@ -6,11 +6,16 @@ The environment variable ``FPIN_PIECE_KERNEL`` forces one of them by name.
 from __future__ import annotations
 
 import os
-from functools import cache
+from functools import cache, partial
 from typing import Protocol
 
 from fpin.errors import UsageError
 from fpin.piece import twin
+
+try:
+    from fpin.piece import _native
+except ImportError:  # installed without a C compiler
+    _native = None  # type: ignore[assignment]
 
 PYTHON = "python"
 _VARIABLE = "FPIN_PIECE_KERNEL"
@@ -25,7 +30,10 @@ class BlockRoots(Protocol):
 @cache
 def implementations() -> dict[str, BlockRoots]:
     """Return what this machine can run, by name, fastest first; the last one is the Python twin."""
-    return {PYTHON: twin.block_roots}
+    compiled = (
+        {} if _native is None else {name: partial(_native.block_roots, name) for name in _native.kernels()}
+    )
+    return {**compiled, PYTHON: twin.block_roots}
 
 
 @cache
