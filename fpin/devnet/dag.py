@@ -8,6 +8,7 @@ from __future__ import annotations
 import base64
 import json
 import math
+import re
 import struct
 from dataclasses import dataclass
 from typing import TypeAlias
@@ -15,6 +16,7 @@ from typing import TypeAlias
 from fpin.ipld.cid import format_cid, parse_cid
 
 _MAX_DEPTH = 128
+_JSON_NESTING = re.compile(rb'"(?:[^"\\]|\\.)*+"?|[\[{\]}]', re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,10 +36,13 @@ def encode_json(value: Value) -> bytes:
 
 def decode_json(data: bytes) -> Value:
     """The value of DAG-JSON *data*; ValueError where it is none."""
-    try:
-        return _from_json(json.loads(data), 0)
-    except RecursionError:
-        raise ValueError("nested too deeply") from None
+    # Counted first: the parser recurses, and a thread's stack may end before Python's own limit does.
+    depth = 0
+    for token in _JSON_NESTING.findall(data):
+        depth += {b"[": 1, b"{": 1, b"]": -1, b"}": -1}.get(token, 0)
+        if depth > _MAX_DEPTH:
+            raise ValueError("nested too deeply")
+    return _from_json(json.loads(data))
 
 
 def encode_cbor(value: Value) -> bytes:
@@ -70,15 +75,13 @@ def _to_json(value: Value) -> object:
     return value
 
 
-def _from_json(value: object, depth: int) -> Value:
-    if depth > _MAX_DEPTH:
-        raise ValueError("nested too deeply")
+def _from_json(value: object) -> Value:
     if isinstance(value, list):
-        return [_from_json(item, depth + 1) for item in value]
+        return [_from_json(item) for item in value]
     if isinstance(value, dict):
         if set(value) == {"/"}:
             return _special(value["/"])
-        return {key: _from_json(item, depth + 1) for key, item in value.items()}
+        return {key: _from_json(item) for key, item in value.items()}
     if value is None or isinstance(value, (bool, int, float, str)):
         return value
     raise ValueError(f"unexpected {type(value).__name__} in DAG-JSON")

@@ -43,7 +43,14 @@ def test_what_is_no_dag_cbor_is_refused(data: str) -> None:
         decode_cbor(bytes.fromhex(data))
 
 
-@pytest.mark.parametrize("data", [b"", b"{", b'{"/":1}', b'{"/":"nonsense"}', b"[" * 100_000])
+@pytest.mark.parametrize(
+    "data", [b"", b"{", b'{"/":1}', b'{"/":"nonsense"}', b"[" * 100_000, b'{"a":' * 129 + b"1" + b"}" * 129]
+)
 def test_what_is_no_dag_json_is_refused(data: bytes) -> None:
     with pytest.raises(ValueError):
         decode_json(data)
+
+
+def test_brackets_inside_text_are_no_nesting() -> None:
+    text = '["[[' * 200
+    assert decode_json(encode_json([text])) == [text]

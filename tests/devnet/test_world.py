@@ -1,4 +1,4 @@
-"""The devnet as a process: what others read and ask, what a restart and a kill keep, who may serve a folder."""
+"""The devnet as a process: what others can ask, what a restart and a kill keep, who may serve a folder."""
 
 from __future__ import annotations
 
