@@ -17,6 +17,7 @@ from eth_abi.abi import decode as abi_decode
 from eth_abi.abi import encode as abi_encode
 from eth_abi.exceptions import DecodingError
 from eth_account import Account
+from eth_utils.address import to_checksum_address
 from eth_utils.crypto import keccak
 
 GAS_MARGIN_PERCENT = 25  # Filecoin charges for wild over-estimation, so no large factor
@@ -190,7 +191,7 @@ class Node:
                 "type": 2,
                 "chainId": self._chain_id,
                 "nonce": int(self.ask("eth_getTransactionCount", self.address, "pending"), 16),
-                "to": to,
+                "to": to_checksum_address(to),
                 "value": value,
                 "data": data,
                 "gas": gas,

@@ -190,8 +190,14 @@ class Onchain:
     def next_challenge_epoch(self, data_set: int) -> int:
         return self._one(self._verifier, "getNextChallengeEpoch(uint256)", [data_set], "uint256")
 
-    def next_window(self, data_set: int) -> int:
-        return self._one(self.node.view, "nextPDPChallengeWindowStart(uint256)", [data_set], "uint256")
+    def next_window(self, data_set: int) -> int | None:
+        """Epoch of the next challenge window's start; None: the set was never proven (the view reverts)."""
+        try:
+            return self._one(self.node.view, "nextPDPChallengeWindowStart(uint256)", [data_set], "uint256")
+        except NodeSilent:
+            raise
+        except NodeError:
+            return None
 
     def randomness(self, epoch: int) -> int:
         return self._one(self._verifier, "getRandomness(uint256)", [epoch], "uint256")

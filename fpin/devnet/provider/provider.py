@@ -130,6 +130,7 @@ class Provider:
             self._pulls.fetch_next,
             self._transactions.record_landed,  # before watching: "confirmed" shows before "recorded"
             self._transactions.watch,
+            self._proving.begin_new,
             self._removal.notice,
             self._removal.terminate,
             self._removal.collect,
@@ -207,7 +208,7 @@ class Provider:
 
     def _build_app(self, indexer_urls: Sequence[str]) -> tuple[frozenset[str], ASGIApp]:
         desk = Desk(faults=self.faults)
-        sets = SetRoutes(self._state, self._data_sets, self._pieces, self._chain)
+        sets = SetRoutes(self._state, self._data_sets, self._pieces, self._chain, self._proving)
         rules: list[Rule] = [
             *UploadRoutes(self._pieces, desk, self.faults).rules(),
             *StatusRoute(self._state, self._pieces, self.publisher, indexer_urls, self._http).rules(),

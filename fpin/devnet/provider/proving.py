@@ -6,6 +6,7 @@ Source: curio tasks/pdpv0/task_init_pp.go, task_prove.go, task_next_pp.go (commi
 from __future__ import annotations
 
 import sqlite3
+import threading
 from collections.abc import Callable
 
 from eth_utils.crypto import keccak
@@ -26,20 +27,42 @@ class Proving:
         self._data_sets = data_sets
         self._pieces = pieces
         self._chain = chain
+        self._beginning = threading.Lock()
+
+    def begin_new(self) -> bool:
+        """Open the first proving period of every set that got its first pieces."""
+        return sum(map(self.begin, self._waiting())) > 0
+
+    def begin(self, data_set: int) -> bool:
+        """Open the first proving period of *data_set* unless it is open; tells whether that was sent.
+
+        It has to happen before the only pieces of a new set are scheduled for removal: the service refuses
+        a first period in which the set is empty, and the removal would never end.
+        """
+        with self._beginning:
+            if data_set not in self._waiting():
+                return False
+            try:
+                return self._begin(data_set)
+            except NodeSilent:
+                return False
+            except NodeError:
+                self._look_closer(data_set)
+                return False
+
+    def _waiting(self) -> list[int]:
+        rows = self._state.rows(
+            "SELECT id FROM data_sets WHERE prove_at IS NULL AND init_ready = 1 AND proving_failed = 0"
+        )
+        return [row["id"] for row in rows]
 
     def run(self, epoch: int) -> bool:
-        """Do what is due; tells whether anything was sent. A silent node is asked again next epoch."""
-        due = self._state.rows(
-            "SELECT * FROM data_sets WHERE proving_failed = 0 AND ("
-            " (prove_at IS NULL AND init_ready = 1) OR prove_at <= ?)",
-            epoch,
-        )
+        """Do what *epoch* asks for; tells whether anything was sent. A silent node is asked again later."""
+        due = self._state.rows("SELECT * FROM data_sets WHERE proving_failed = 0 AND prove_at <= ?", epoch)
         return sum(self._step(row, epoch) for row in due) > 0
 
     def _step(self, row: sqlite3.Row, epoch: int) -> bool:
         try:
-            if row["prove_at"] is None:
-                return self._begin(row["id"])
             if epoch >= row["prove_at"] + row["challenge_window"]:
                 return self._next_period(row)
             if row["proven_at"] != row["prove_at"]:
@@ -47,7 +70,7 @@ class Proving:
         except NodeSilent:
             return False
         except NodeError:
-            self._look_closer(row["id"], epoch)
+            self._look_closer(row["id"])
         return False
 
     def _begin(self, data_set: int) -> bool:
@@ -55,9 +78,10 @@ class Proving:
             self._stop(data_set)
             return False
         schedule = self._chain.schedule()
-        window = schedule.challenge_window
+        start = self._chain.next_window(data_set)
         # The middle of the first window: whatever delays the transaction, the challenge stays inside.
-        self._send_period(data_set, schedule.first_window + window // 2, window, previous=None)
+        prove_at = (schedule.first_window if start is None else start) + schedule.challenge_window // 2
+        self._send_period(data_set, prove_at, schedule.challenge_window, previous=None)
         return True
 
     def _next_period(self, row: sqlite3.Row) -> bool:
@@ -65,8 +89,11 @@ class Proving:
         if self._chain.next_challenge_epoch(data_set) == 0:  # the last boundary left the set empty
             self._stop(data_set)
             return False
+        start = self._chain.next_window(data_set)
+        if start is None:
+            raise NodeError(f"data set {data_set} was proven before and has no proving period")
         window = self._chain.schedule().challenge_window
-        self._send_period(data_set, self._chain.next_window(data_set), window, previous=row["prove_at"])
+        self._send_period(data_set, start, window, previous=row["prove_at"])
         return True
 
     def _send_period(self, data_set: int, prove_at: int, window: int, *, previous: int | None) -> None:
@@ -125,11 +152,11 @@ class Proving:
                 "UPDATE data_sets SET prove_at = NULL, init_ready = ? WHERE id = ?", (filled, data_set)
             )
 
-    def _look_closer(self, data_set: int, epoch: int) -> None:
+    def _look_closer(self, data_set: int) -> None:
         """After a refusal: a set that has ended for good is not proven any more."""
         try:
             _, end_epoch = self._chain.payer_and_end(data_set)
-            over = not self._chain.live(data_set) or 0 < end_epoch <= epoch
+            over = not self._chain.live(data_set) or 0 < end_epoch <= self._chain.node.head()
         except NodeError:
             return
         if over:

@@ -15,6 +15,7 @@ from fpin.devnet.provider.datasets import AddedPiece, DataSets
 from fpin.devnet.provider.node import NodeError
 from fpin.devnet.provider.onchain import Onchain, wants_indexing
 from fpin.devnet.provider.pieces import PieceStore
+from fpin.devnet.provider.proving import Proving
 from fpin.devnet.provider.state import State
 from fpin.devnet.provider.web import Call, JsonObject, Refusal, Rule, fail, from_hex, to_answer
 
@@ -29,11 +30,14 @@ MAX_HEIGHT = 50
 class SetRoutes:
     """What clients ask to be done, under /pdp/data-sets."""
 
-    def __init__(self, state: State, data_sets: DataSets, pieces: PieceStore, chain: Onchain) -> None:
+    def __init__(
+        self, state: State, data_sets: DataSets, pieces: PieceStore, chain: Onchain, proving: Proving
+    ) -> None:
         self._state = state
         self._data_sets = data_sets
         self._pieces = pieces
         self._chain = chain
+        self._proving = proving
 
     def rules(self) -> list[Rule]:
         sets = "/pdp/data-sets"
@@ -166,6 +170,7 @@ class SetRoutes:
                 f"data set {data_set} already has {queued} scheduled removals queued "
                 f"(limit {MAX_QUEUED_REMOVALS}); retry after the next proving period flushes the queue",
             )
+        self._proving.begin(data_set)
         return to_answer({"txHash": self._chain.schedule_removal(data_set, piece_ids, extra_data)})
 
     # Terminate

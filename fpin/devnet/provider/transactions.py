@@ -40,6 +40,7 @@ class Transactions:
                 done = True
             elif again and not self._node.knows(tx):
                 self._send_again(tx, raw)
+                done = True
         return done
 
     def _send_again(self, tx: str, raw: bytes) -> None:

@@ -307,6 +307,8 @@ class _Envelope:
         headers.add_vary_header("Accept-Encoding")
         if compressing and "accept-ranges" in headers:
             del headers["accept-ranges"]
+        if "content-encoding" in headers and "content-length" in headers:
+            del headers["content-length"]  # a real server compresses while it sends
 
 
 def _compresses(accepted: str) -> bool:
