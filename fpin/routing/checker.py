@@ -8,7 +8,7 @@ Refuses to know the chain and uploads: who should have what comes in as `Subject
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from fpin.errors import ProviderError, VerificationFailed
@@ -63,6 +63,12 @@ class Peers:
     publisher: Callable[[Copy], Publisher | None]
     piece_status: Callable[[Copy], PieceStatus | None] = lambda _copy: None
 
+    def safely(self) -> Peers:
+        """Return these peers with no guarded indexer among those to poll, whoever configured it so."""
+        if self.poll is None or not self.gate.guards(self.poll.url):
+            return self
+        return replace(self, poll=None, confirm=self.confirm or self.poll)
+
 
 @dataclass(slots=True)
 class _Pair:
@@ -111,7 +117,7 @@ def check_added(
     for none otherwise. Raises nothing for what indexers and providers do wrong.
     """
     indexed = [subject for subject in subjects if cids.identity_data(subject.cid) is None]
-    return _Check(indexed, peers, pace, clock or Clock(), on_attempt or (lambda _event: None)).run()
+    return _Check(indexed, peers.safely(), pace, clock or Clock(), on_attempt or (lambda _event: None)).run()
 
 
 class _Check:

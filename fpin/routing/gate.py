@@ -7,6 +7,7 @@ here, as the `guard` of `fpin.http.Http`, and the checker opens the gate CID by 
 
 from __future__ import annotations
 
+import posixpath
 import urllib.parse
 from collections.abc import Iterable
 
@@ -78,7 +79,8 @@ class Gate:
     def __call__(self, url: str) -> None:
         if not self.guards(url):
             return
-        path = urllib.parse.urlsplit(url).path.rstrip("/")
+        # As a server would read it: "/providers/../cid/…" is no question about providers.
+        path = posixpath.normpath(urllib.parse.unquote(urllib.parse.urlsplit(url).path) or "/")
         if any(path == prefix or path.startswith(prefix + "/") for prefix in _HARMLESS):
             return
         asked = _content_in(url)

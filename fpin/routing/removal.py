@@ -54,7 +54,7 @@ def check_removed(
     "Gone" takes the indexer's empty answer, *pace.answers* times, and that the provider does not advertise
     the piece any more, or cannot be asked. Raises what *live* raises, and nothing else.
     """
-    return _Watch(removal, peers, pace, clock or Clock(), on_look or (lambda _event: None)).run()
+    return _Watch(removal, peers.safely(), pace, clock or Clock(), on_look or (lambda _event: None)).run()
 
 
 class _Watch:
