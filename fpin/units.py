@@ -56,13 +56,14 @@ def parse_token(text: str) -> int:
 
 
 def short_token(units: int, *, digits: int = 4) -> str:
-    """Return *units* in tokens for people: rounded up to *digits* decimals, so that nothing costs "0".
+    """Return *units* in tokens for people: rounded to *digits* decimals, but nothing that costs becomes "0".
 
-    >>> short_token(120_000_000_000_000_001), short_token(0), short_token(5 * ONE_TOKEN)
-    ('0.1201', '0', '5')
+    >>> short_token(120_000_000_000_000_001), short_token(1), short_token(0), short_token(5 * ONE_TOKEN)
+    ('0.12', '0.0001', '0', '5')
     """
     step = 10 ** (DECIMALS - digits)
-    return format_token(-(-units // step) * step)
+    rounded = (units + step // 2) // step * step
+    return format_token(step if units > 0 and rounded == 0 else rounded)
 
 
 def format_size(size: int) -> str:

@@ -2,61 +2,116 @@
 
 from __future__ import annotations
 
+import dataclasses
 import signal
+import sys
 import threading
 from pathlib import Path
-from types import FrameType
 from typing import Annotated
 
 import typer
 
-from fpin.cli import exits
+from fpin.cli import exits, options
 from fpin.cli.output import print_json, print_text
-from fpin.errors import UsageError
+from fpin.errors import NotFound, UsageError
 from fpin.settings import folders, make_folder
 
 devnet = typer.Typer(help="A Filecoin network of your own, on this machine.", no_args_is_help=True)
 
+ChainUrl = Annotated[
+    str | None,
+    typer.Option("--chain", metavar="URL", help="Run only providers and indexer, against this node."),
+]
+InfoFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--devnet-info", metavar="FILE", help="The devnet-info.json that names that node's contracts."
+    ),
+]
 EpochMs = Annotated[
-    int, typer.Option(min=0, metavar="MS", help="Real milliseconds an epoch takes; 0: time moves by mine only.")
+    int, typer.Option(min=0, metavar="MS", help="Real milliseconds an epoch takes; 0: only mine moves time.")
+]
+Epochs = Annotated[
+    int, typer.Argument(min=1, metavar="EPOCHS", help="How many epochs; one is 30 s of chain time.")
 ]
 
 
 @devnet.command("up")
-def devnet_up(
-    chain: Annotated[
-        str | None, typer.Option(metavar="URL", help="Run only providers and indexer, against this node.")
-    ] = None,
-    devnet_info: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="The devnet-info.json that names that node's contracts.")
-    ] = None,
-    epoch_ms: EpochMs = 1000,
-) -> int:
+def devnet_up(chain: ChainUrl = None, devnet_info: InfoFile = None, epoch_ms: EpochMs = 1000) -> int:
     """Run the devnet until it is interrupted; other commands then share it."""
-    from fpin.devnet.world import World, serve_providers
+    from fpin.devnet.world import World
 
     if (chain is None) != (devnet_info is None):
         raise UsageError("--chain and --devnet-info belong together", hint="give both, or neither")
     folder = make_folder(folders().devnet)
-    running = (
-        serve_providers(folder, chain, devnet_info)
-        if chain and devnet_info
-        else World.start(folder, epoch_ms=epoch_ms)
-    )
+    if chain and devnet_info:
+        running = World.serve_providers(folder, chain, devnet_info)
+    else:
+        running = World.start(folder, epoch_ms=epoch_ms, mode="up")
     stop = threading.Event()
-
-    def stopped(_signal: int, _frame: FrameType | None) -> None:
-        stop.set()
-
-    signal.signal(signal.SIGTERM, stopped)
-    signal.signal(signal.SIGINT, stopped)
+    for signum in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(signum, lambda *_: stop.set())
     with running as world:
-        print_text(f"chain     {world.rpc_url}")
-        for index, url in enumerate(world.provider_urls, start=1):
-            print_text(f"provider  {index}  {url}")
-        print_text(f"indexer   {world.indexer_url}")
+        print_text(f"chain     {world.urls.chain}")
+        for number, url in enumerate(world.urls.providers, start=1):
+            print_text(f"provider  {url} ({number})")
+        print_text(f"indexer   {world.urls.indexer}")
         print_text(f"info      {world.info_path}")
         print_text("stop it with Ctrl-C; its state is kept")
-        typer.get_text_stream("stdout").flush()
+        sys.stdout.flush()
         stop.wait()
+    return exits.DONE
+
+
+@devnet.command("info")
+def devnet_info(json: options.Json = False) -> int:
+    """Show where the devnet and its parts are, and whether it is up."""
+    from fpin.devnet.info import read_server
+
+    where = folders()
+    if not where.devnet_info.exists():
+        raise NotFound(f"there is no devnet in {where.devnet}", hint="fpin devnet up starts one")
+    server = read_server(where.devnet)
+    up = server is not None and server.answers()
+    if json:
+        urls = {
+            "chain": server.urls.chain,
+            "providers": server.urls.providers,
+            "indexer": server.urls.indexer,
+        }
+        urls = dataclasses.asdict(server.urls) if server else None
+        found = {"up": server is not None, "info": str(where.devnet_info), "urls": urls}
+        print_json("fpin.devnet.info/1", found)
+        return exits.DONE
+    print_text(f"folder    {where.devnet}")
+    print_text(f"info      {where.devnet_info}")
+    if server is None:
+        print_text("not up; commands with --network devnet start it for themselves")
+        return exits.DONE
+    print_text(f"up        process {server.pid}")
+    print_text(f"chain     {server.urls.chain}")
+    for number, url in enumerate(server.urls.providers, start=1):
+        print_text(f"provider  {url} ({number})")
+    print_text(f"indexer   {server.urls.indexer}")
+    return exits.DONE
+
+
+@devnet.command("mine")
+def devnet_mine(epochs: Epochs = 1) -> int:
+    """Let chain time pass, the providers proving and removing as it does."""
+    from fpin.devnet.world import mine
+
+    epoch = mine(make_folder(folders().devnet), epochs)
+    print_text(f"epoch {epoch}")
+    return exits.DONE
+
+
+@devnet.command("reset")
+def devnet_reset() -> int:
+    """Delete the devnet's state; pins in fpin's own store stay, and then point at nothing."""
+    from fpin.devnet.world import World
+
+    where = folders().devnet
+    World.reset(where)
+    print_text(f"the devnet in {where} is empty")
     return exits.DONE

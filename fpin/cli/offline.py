@@ -62,8 +62,7 @@ def pack(
     with choose(json_output=json, quiet=quiet, verbose=False) as printer:
         result = packing.pack(content, output, split=split, on_event=printer)
     if json:
-        fields = dataclasses.asdict(result)
-        print_json("fpin.pack/1", {**fields, "cars": [{**c, "path": str(c["path"])} for c in fields["cars"]]})
+        print_json("fpin.pack/1", dataclasses.asdict(result))
     elif quiet:
         print_text(result.root_cid)
     else:
@@ -102,8 +101,6 @@ def car_verify(files: Cars, json: options.Json = False, quiet: options.Quiet = F
         print_text(f"blocks    {result.blocks}, all hashes right, {format_size(result.size)}")
         if result.repeated:
             print_text(f"repeated  {result.repeated} blocks are there more than once")
-        if result.unlinked:
-            print_text(f"unlinked  {result.unlinked} blocks are not below any root")
         for missing in result.missing[:10]:
             print_text(f"missing   {missing}")
         if len(result.missing) > 10:

@@ -79,6 +79,12 @@ def add(services: Services, request: AddRequest, *, on_event: OnEvent = ignore) 
     if request.dry_run:
         return _planned(services, request, layout, offer)
     packed = hash_all(layout, on_event=on_event)
+    on_event(
+        events.Packed(
+            root_cid=format_cid(packed.root_cid),
+            piece_cids=tuple(str(piece.piece_cid) for piece in packed.pieces),
+        )
+    )
     pin = _record(services, request, packed)
     before = {copy.copy for copy in pin.copies if copy.state in ON_CHAIN}
     services.backend.settle(pin, on_event=on_event)

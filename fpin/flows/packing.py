@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from fpin.errors import LocalError, UsageError
+from fpin.errors import UsageError
 from fpin.events import Hashing, OnEvent, Planned, Walked, ignore
-from fpin.events import Packed as PackedEvent
 from fpin.ipld.cid import format_cid
-from fpin.pack import DEFAULT_PROFILE, Layout, Packed, PackedPiece, digest, find_profile, plan, walk
+from fpin.pack import DEFAULT_PROFILE, Layout, Packed, digest, find_profile, plan, walk, write_cars
 from fpin.piece import MAX_PIECE_SIZE
 
 
@@ -33,7 +31,7 @@ class Content:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WrittenCar:
-    path: Path
+    path: str
     piece_cid: str
     size: int  # bytes
 
@@ -86,14 +84,15 @@ def pack(content: Content, out: Path, *, split: bool = False, on_event: OnEvent 
             hint="use --split to write all of them",
             pieces=len(layout.pieces),
         )
-    packed = hash_all(layout, on_event=on_event)
+    paths = _targets(out, len(layout.pieces))
+    packed = write_cars(layout, paths, progress=_hashing(layout, on_event))
     return PackResult(
         root_cid=format_cid(packed.root_cid),
         size=layout.size,
         files=layout.files,
         cars=tuple(
-            _write_car(piece, target)
-            for piece, target in zip(packed.pieces, _targets(out, packed.pieces), strict=True)
+            WrittenCar(path=str(path), piece_cid=str(piece.piece_cid), size=piece.size)
+            for path, piece in zip(paths, packed.pieces, strict=True)
         ),
     )
 
@@ -123,43 +122,17 @@ def lay_out(content: Content, *, on_event: OnEvent = ignore, piece_limit: int = 
 
 def hash_all(layout: Layout, *, on_event: OnEvent = ignore, jobs: int | None = None) -> Packed:
     """Read the content of *layout* once and return its root CID and pieces."""
-    total = layout.size
+    return digest(layout, progress=_hashing(layout, on_event), jobs=jobs)
 
+
+def _hashing(layout: Layout, on_event: OnEvent) -> Callable[[int], None]:
     def moved(done: int) -> None:
-        on_event(Hashing(done=done, total=total))
+        on_event(Hashing(done=done, total=layout.size))
 
-    packed = digest(layout, progress=moved, jobs=jobs)
-    on_event(
-        PackedEvent(
-            root_cid=format_cid(packed.root_cid),
-            piece_cids=tuple(str(piece.piece_cid) for piece in packed.pieces),
-        )
-    )
-    return packed
+    return moved
 
 
-def _targets(out: Path, pieces: Sequence[PackedPiece]) -> list[Path]:
-    if len(pieces) == 1:
+def _targets(out: Path, pieces: int) -> list[Path]:
+    if pieces == 1:
         return [out]
-    return [out.with_name(f"{out.stem}-{index}{out.suffix}") for index in range(len(pieces))]
-
-
-def _write_car(piece: PackedPiece, target: Path) -> WrittenCar:
-    partial = target.with_name(f".{target.name}.{os.getpid()}.part")
-    try:
-        try:
-            with partial.open("wb") as file:
-                for chunk in piece.open():
-                    file.write(chunk)
-            partial.replace(target)
-        except BaseException:
-            with suppress(OSError):
-                partial.unlink()
-            raise
-    except OSError as exc:
-        raise LocalError(
-            f"{target} cannot be written: {exc.strerror or exc}",
-            hint="free some space, or write to another folder",
-            path=str(target),
-        ) from exc
-    return WrittenCar(path=target, piece_cid=str(piece.piece_cid), size=piece.size)
+    return [out.with_name(f"{out.stem}-{index}{out.suffix}") for index in range(pieces)]
