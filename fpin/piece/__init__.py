@@ -11,6 +11,7 @@ implementation, warning  what runs on this machine, and whether it is slow
 from fpin.piece.cid import MAX_PIECE_SIZE, MIN_PIECE_SIZE, PieceCid, parse_v1, piece_height, raw_size
 from fpin.piece.core import block_roots, implementation, warning
 from fpin.piece.hasher import BLOCK_HEIGHT, BLOCK_SIZE, HeldPiece, PieceHasher, PieceTree
+from fpin.piece.leaves import sha256_many
 
 __all__ = [
     "BLOCK_HEIGHT",
@@ -26,5 +27,6 @@ __all__ = [
     "parse_v1",
     "piece_height",
     "raw_size",
+    "sha256_many",
     "warning",
 ]

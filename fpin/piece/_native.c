@@ -132,6 +132,31 @@ static size_t block_roots(const struct kernel *kernel, const uint8_t *raw, size_
     return fold(kernel, row, whole + (rest + block - 1) / block, low, height);
 }
 
+/* Plain SHA-256 of as many messages of `size` bytes as the kernel has lanes. */
+static void sha256_lanes(const struct kernel *kernel, const uint8_t *const *messages, size_t size,
+                         uint8_t *digests)
+{
+    size_t lanes = kernel->lanes, rest = size % 64, last_blocks = rest < 56 ? 1 : 2;
+    uint32_t state[8 * MAX_LANES];
+    uint8_t last[MAX_LANES][128] = {{0}};
+    const uint8_t *ends[MAX_LANES];
+    for (size_t i = 0; i < 8 * lanes; i++)
+        state[i] = INITIAL[i / lanes];
+    kernel->compress(state, messages, size / 64);
+    for (size_t lane = 0; lane < lanes; lane++) {
+        if (rest > 0)
+            memcpy(last[lane], messages[lane] + (size - rest), rest);
+        last[lane][rest] = 0x80;
+        for (size_t byte = 0; byte < 8; byte++)
+            last[lane][64 * last_blocks - 1 - byte] = (uint8_t)((uint64_t)size * 8 >> 8 * byte);
+        ends[lane] = last[lane];
+    }
+    kernel->compress(state, ends, last_blocks);
+    for (size_t i = 0; i < 8 * lanes; i++)
+        for (size_t byte = 0; byte < 4; byte++)
+            digests[NODE * (i % lanes) + 4 * (i / lanes) + byte] = (uint8_t)(state[i] >> (24 - 8 * byte));
+}
+
 static const struct kernel *find_kernel(const char *name)
 {
     for (size_t i = 0; i < KERNEL_COUNT; i++)
@@ -144,16 +169,16 @@ static const struct kernel *find_kernel(const char *name)
 static PyObject *py_kernels(PyObject *module, PyObject *unused)
 {
     (void)module, (void)unused;
-    PyObject *names = PyList_New(0);
-    for (size_t i = 0; names != NULL && i < KERNEL_COUNT; i++) {
+    PyObject *lanes = PyDict_New();
+    for (size_t i = 0; lanes != NULL && i < KERNEL_COUNT; i++) {
         if (!KERNELS[i].available())
             continue;
-        PyObject *name = PyUnicode_FromString(KERNELS[i].name);
-        if (name == NULL || PyList_Append(names, name) < 0)
-            Py_CLEAR(names);
-        Py_XDECREF(name);
+        PyObject *count = PyLong_FromSize_t(KERNELS[i].lanes);
+        if (count == NULL || PyDict_SetItemString(lanes, KERNELS[i].name, count) < 0)
+            Py_CLEAR(lanes);
+        Py_XDECREF(count);
     }
-    return names;
+    return lanes;
 }
 
 static PyObject *py_block_roots(PyObject *module, PyObject *args)
@@ -190,9 +215,61 @@ done:
     return roots;
 }
 
+/* Take up to `lanes` buffers; return how many, or -1 with an exception and those taken so far in *taken. */
+static Py_ssize_t take_messages(PyObject *list, size_t lanes, Py_buffer *buffers, Py_ssize_t *taken)
+{
+    Py_ssize_t count = PySequence_Size(list);
+    if (count < 1 || (size_t)count > lanes) {
+        if (count >= 0)
+            PyErr_Format(PyExc_ValueError, "%zd messages for %zu lanes", count, lanes);
+        return -1;
+    }
+    for (; *taken < count; ++*taken) {
+        PyObject *message = PySequence_GetItem(list, *taken);
+        int failed = message == NULL || PyObject_GetBuffer(message, &buffers[*taken], PyBUF_SIMPLE) < 0;
+        Py_XDECREF(message);
+        if (failed)
+            return -1;
+        if (buffers[*taken].len != buffers[0].len) {
+            ++*taken;
+            PyErr_SetString(PyExc_ValueError, "messages differ in length");
+            return -1;
+        }
+    }
+    return count;
+}
+
+static PyObject *py_sha256_many(PyObject *module, PyObject *args)
+{
+    (void)module;
+    const char *name;
+    PyObject *list, *digests = NULL;
+    Py_buffer buffers[MAX_LANES];
+    const uint8_t *messages[MAX_LANES];
+    uint8_t hashed[NODE * MAX_LANES];
+    Py_ssize_t count, taken = 0;
+    const struct kernel *kernel;
+    if (!PyArg_ParseTuple(args, "sO:sha256_many", &name, &list) || (kernel = find_kernel(name)) == NULL)
+        return NULL;
+    count = take_messages(list, kernel->lanes, buffers, &taken);
+    if (count > 0) {
+        for (Py_ssize_t lane = 0; lane < (Py_ssize_t)kernel->lanes; lane++)
+            messages[lane] = buffers[lane < count ? lane : 0].buf; /* idle lanes repeat the first */
+        Py_BEGIN_ALLOW_THREADS
+        sha256_lanes(kernel, messages, (size_t)buffers[0].len, hashed);
+        Py_END_ALLOW_THREADS
+        digests = PyBytes_FromStringAndSize((const char *)hashed, NODE * count);
+    }
+    while (taken > 0)
+        PyBuffer_Release(&buffers[--taken]);
+    return digests;
+}
+
 static PyMethodDef METHODS[] = {
-    {"kernels", py_kernels, METH_NOARGS, "kernels() -> list[str]: what this machine can run, fastest first."},
+    {"kernels", py_kernels, METH_NOARGS, "kernels() -> dict: what this machine can run and its lanes, fastest first."},
     {"block_roots", py_block_roots, METH_VARARGS, "block_roots(kernel, data, height) -> bytes: as in twin.py."},
+    {"sha256_many", py_sha256_many, METH_VARARGS,
+     "sha256_many(kernel, messages) -> bytes: digests of up to `lanes` messages of one length."},
     {NULL, NULL, 0, NULL},
 };
 

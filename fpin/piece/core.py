@@ -7,15 +7,17 @@ from __future__ import annotations
 
 import os
 from functools import cache, partial
+from types import ModuleType
 from typing import Protocol
 
 from fpin.errors import UsageError
 from fpin.piece import twin
 
+native: ModuleType | None
 try:
-    from fpin.piece import _native
+    from fpin.piece import _native as native
 except ImportError:  # installed without a C compiler
-    _native = None  # type: ignore[assignment]
+    native = None
 
 PYTHON = "python"
 _VARIABLE = "FPIN_PIECE_KERNEL"
@@ -30,9 +32,7 @@ class BlockRoots(Protocol):
 @cache
 def implementations() -> dict[str, BlockRoots]:
     """Return what this machine can run, by name, fastest first; the last one is the Python twin."""
-    compiled = (
-        {} if _native is None else {name: partial(_native.block_roots, name) for name in _native.kernels()}
-    )
+    compiled = {name: partial(native.block_roots, name) for name in native.kernels()} if native else {}
     return {**compiled, PYTHON: twin.block_roots}
 
 
