@@ -65,6 +65,8 @@ def _cbor_head(major: int, n: int) -> bytes:
         return bytes((major << 5 | n,))
     if n < 256:
         return bytes((major << 5 | 24, n))
+    if n < 1 << 16:
+        return bytes((major << 5 | 25,)) + n.to_bytes(2, "big")
     return bytes((major << 5 | 26,)) + n.to_bytes(4, "big")
 
 
