@@ -20,11 +20,16 @@ class FolderInUse(LocalError):
 
 @contextmanager
 def hold_folder(folder: Path) -> Iterator[None]:
-    """Have *folder* for ourselves; FolderInUse at once where somebody else has it.
+    """Have *folder*, made if missing, for ourselves; FolderInUse at once where somebody else has it.
 
-    The file ``lock`` stays behind and means nothing: only the lock on it does.
+    LocalError where it cannot be made or written. The file ``lock`` stays behind and means nothing: only the
+    lock on it does.
     """
-    descriptor = os.open(folder / "lock", os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(folder / "lock", os.O_RDWR | os.O_CREAT, 0o600)
+    except OSError as exc:
+        raise LocalError(f"cannot use {folder}: {exc.strerror or exc}", folder=str(folder)) from exc
     try:
         _lock(descriptor, folder)
         yield

@@ -101,7 +101,6 @@ class World:
         One epoch passes every *epoch_ms* milliseconds; 0: only in `mine`. *tune* changes how a new chain
         begins and means nothing for one that exists. Raises FolderInUse when another process serves it.
         """
-        folder.mkdir(parents=True, exist_ok=True)
         with ExitStack() as stack:
             stack.enter_context(hold_folder(folder))
             (folder / info.SERVER).unlink(missing_ok=True)
@@ -135,7 +134,6 @@ class World:
         *devnet_info* names the contracts and, with a ``private_key_hex`` each, the providers, which must be
         registered. Raises UsageError when it does not, NodeUnavailable when *chain_url* does not answer.
         """
-        folder.mkdir(parents=True, exist_ok=True)
         with ExitStack() as stack:
             stack.enter_context(hold_folder(folder))
             (folder / info.SERVER).unlink(missing_ok=True)

@@ -235,6 +235,12 @@ def test_two_commands_take_turns_and_the_second_is_told_so(tmp_path: Path) -> No
     assert told == [f"another command that uses the devnet in {tmp_path}"]
 
 
+def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way", encoding="utf-8")
+    with pytest.raises(LocalError, match="file/devnet"), World.start(tmp_path / "file" / "devnet"):
+        pass
+
+
 def test_waiting_for_another_command_has_an_end(tmp_path: Path) -> None:
     with (
         hold_folder(tmp_path),
