@@ -72,13 +72,9 @@ def devnet_info(json: options.Json = False) -> int:
     if not where.devnet_info.exists():
         raise NotFound(f"there is no devnet in {where.devnet}", hint="fpin devnet up starts one")
     server = read_server(where.devnet)
-    up = server is not None and server.answers()
+    if server is not None and not server.answers():
+        server = None  # the file outlived its process
     if json:
-        urls = {
-            "chain": server.urls.chain,
-            "providers": server.urls.providers,
-            "indexer": server.urls.indexer,
-        }
         urls = dataclasses.asdict(server.urls) if server else None
         found = {"up": server is not None, "info": str(where.devnet_info), "urls": urls}
         print_json("fpin.devnet.info/1", found)
