@@ -102,6 +102,7 @@ class Provider:
             http=self._http,
         )
         self._registered = False
+        self._epoch = 0  # the last one heard of
         self._sweep_at = 0.0
         self._busy = threading.RLock()
         self.routes, self.app = self._build_app(indexer_urls)
@@ -145,6 +146,7 @@ class Provider:
     def tick(self, epoch: int) -> None:
         """A new *epoch* has begun: prove, open the next period, end what has ended."""
         with self._busy:
+            self._epoch = epoch
             _attempt(self._transactions.watch)
             _attempt(lambda: self._proving.run(epoch))
             _attempt(lambda: self._removal.delete_ended(epoch))
@@ -152,7 +154,7 @@ class Provider:
 
     def hurry(self) -> bool:
         """Whether a scheduled removal waits for the end of its proving period: time may be moved on."""
-        return self._removal.waits_for_boundary()
+        return self._removal.waits_for_boundary(self._epoch)
 
     # Jobs of its own
 

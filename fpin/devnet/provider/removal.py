@@ -17,6 +17,7 @@ from fpin.devnet.provider.pieces import UNCLAIMED_SECONDS, PieceStore
 from fpin.devnet.provider.state import State
 
 DELETE_AGAIN_EPOCHS = 20  # between attempts to delete a data set whose service has ended
+OVERDUE_EPOCHS = 10  # how late the end of a proving period may be before nobody hurries for it any more
 
 _IN_FLIGHT = "SELECT ref FROM adds WHERE recorded = 0 AND ok IS NOT 0"
 
@@ -34,15 +35,19 @@ class Removal:
         self._chain = chain
         self._delete_after = 0
 
-    def waits_for_boundary(self) -> bool:
-        """Whether a removal is scheduled on chain and the proving period it ends with is still open."""
-        return (
-            self._state.row(
-                "SELECT 1 FROM set_pieces JOIN txs ON hash = remove_tx"
-                " WHERE removed = 0 AND status = 'confirmed' LIMIT 1"
-            )
-            is not None
+    def waits_for_boundary(self, epoch: int) -> bool:
+        """Whether a removal is scheduled on chain and its proving period is still open in *epoch*.
+
+        A boundary that is overdue is not waited for: something else keeps it from coming.
+        """
+        waiting = self._state.row(
+            "SELECT 1 FROM set_pieces JOIN txs ON hash = remove_tx JOIN data_sets ON id = data_set"
+            " WHERE removed = 0 AND status = 'confirmed' AND proving_failed = 0"
+            " AND prove_at + challenge_window + ? >= ? LIMIT 1",
+            OVERDUE_EPOCHS,
+            epoch,
         )
+        return waiting is not None
 
     # Pieces
 

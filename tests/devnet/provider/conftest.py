@@ -8,7 +8,6 @@ from __future__ import annotations
 import hashlib
 import os
 import random
-import socket
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -26,7 +25,7 @@ from fpin.devnet.ipni import Indexer
 from fpin.devnet.provider import Provider
 from fpin.devnet.provider.commp import Piece, commit
 from fpin.devnet.provider.node import topic
-from fpin.devnet.server import Server, url_of
+from fpin.devnet.server import Server, bind, url_of
 from fpin.ipld import car
 from fpin.ipld.cid import RAW, sha256_cid
 
@@ -241,16 +240,9 @@ class World:
         self.apps[httpx.URL(site.url).port or 0] = site.provider.app
 
 
-def loopback() -> socket.socket:
-    """A free port. The protocol is named because asyncio turns Nagle's delay off only where it is."""
-    found = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
-    found.bind(("127.0.0.1", 0))
-    return found
-
-
 @pytest.fixture
 def world(tmp_path: Path) -> Iterator[World]:
-    sockets = [loopback() for _ in range(4)]
+    sockets = [bind() for _ in range(4)]
     urls = [url_of(each) for each in sockets]
     accounts = [Account.from_key(key) for key in KEYS]
     genesis = Genesis(

@@ -41,6 +41,11 @@ def test_padding_and_height_of_large_pieces(case: dict[str, Any]) -> None:
     assert (piece.padding, piece.height) == (case["padding"], case["height"])
 
 
+def test_32_gib_of_zeros_have_the_published_root() -> None:
+    vector = next(case for case in VECTORS["parse_only"] if case["id"] == "32-gib-of-zeros")
+    assert commp.piece_cid_v1(commp.ZERO_NODES[vector["height"]]) == vector["v1"]
+
+
 @pytest.mark.parametrize(
     "text",
     [

@@ -175,6 +175,17 @@ def test_the_only_piece_of_a_new_set_can_be_removed_at_once(world: World) -> Non
     assert site.find(piece).status_code == 404
 
 
+def test_nobody_hurries_for_a_boundary_that_does_not_come(world: World) -> None:
+    site = world.sites[0]
+    data_set = site.new_set([site.park(b"\x01" * 500)], indexing=False)
+    assert site.remove(data_set, [0]).status_code == 200
+    site.idle()
+    assert site.provider.hurry()
+    site.provider._proving.run = lambda epoch: False  # type: ignore[method-assign]
+    world.pass_epochs(60)
+    assert not site.provider.hurry()
+
+
 def test_a_terminated_set_is_deleted_and_its_pieces_are_collected(world: World) -> None:
     site = world.sites[0]
     data, cids = random_car(7)

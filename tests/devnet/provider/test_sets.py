@@ -7,10 +7,12 @@ from collections.abc import Callable
 
 import httpx
 import pytest
+from eth_abi.abi import encode
 from eth_account import Account
 
+from fpin.devnet.provider import datasets, sets
 from fpin.devnet.provider.commp import Piece
-from fpin.devnet.provider.node import Contracts, Node, calldata
+from fpin.devnet.provider.node import Contracts, Log, Node, calldata, topic
 from tests.devnet.provider.conftest import CLIENT, KEYS, Site, World, entry
 
 STRANGER = Account.from_key(b"\x66" * 32)
@@ -275,6 +277,33 @@ def test_removal_wants_known_ids_and_the_clients_signature(world: World, site: S
     site.idle()
     assert len(site.get(f"/pdp/data-sets/{data_set}").json()["pieces"]) == 1, "listed until the boundary"
     assert site.remove(data_set, [0]).status_code == 500, "scheduled already"
+
+
+def test_a_full_queue_of_removals_is_429(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sets, "MAX_QUEUED_REMOVALS", 1)
+    data_set = site.new_set([site.park(bytes([n]) * 500) for n in (1, 2)], indexing=False)
+    assert site.remove(data_set, [0]).status_code == 200
+    refused = site.remove(data_set, [1])
+    assert refused.status_code == 429
+    assert "Retry-After" not in refused.headers
+
+
+def test_ids_are_read_from_the_events_of_either_verifier() -> None:
+    def log(event: str, kinds: list[str], values: list[object]) -> Log:
+        return Log(address="0x", topics=(topic(event), bytes(32)), data=encode(kinds, values))
+
+    old = log(
+        "PiecesAdded(uint256,uint256[],(bytes)[])", ["uint256[]", "(bytes)[]"], [[3, 4], [(b"a",), (b"b",)]]
+    )
+    pair = (bytes(32), bytes(32))
+    new = "PiecesAddedV2(uint256,uint256,(bytes32,bytes32)[])"
+    kinds = ["uint256", "(bytes32,bytes32)[]"]
+    assert datasets._added_ids([old]) == [3, 4]
+    assert datasets._added_ids([log(new, kinds, [3, [pair, pair]]), log(new, kinds, [5, [pair]])]) == [
+        3,
+        4,
+        5,
+    ]
 
 
 def test_transactions_and_sets_that_are_not_known(site: Site) -> None:
