@@ -158,6 +158,8 @@ class Blocks:
                 return source.block(cid)
             except GatewayUnavailable:
                 self._leave()  # the CAR ended or broke off; what it had is not asked for again
+        if (data := self._cache.get(cids.multihash_of(cid))) is not None:
+            return data
         if self._wants_car(cid):
             try:
                 return self._open(source, cid).take(cid)
@@ -184,17 +186,14 @@ class Blocks:
         return self._stream
 
     def _block(self, source: Gateway, cid: bytes) -> bytes:
-        multihash = cids.multihash_of(cid)
-        data = self._cache.get(multihash)
-        if data is None:
-            try:
-                data = source.block(cid)
-            except NotServed:
-                raise
-            except GatewayUnavailable as exc:
-                self._wait(exc)
-                data = source.block(cid)
-            self._cache.put(multihash, data)
+        try:
+            data = source.block(cid)
+        except NotServed:
+            raise
+        except GatewayUnavailable as exc:
+            self._wait(exc)
+            data = source.block(cid)
+        self._cache.put(cids.multihash_of(cid), data)
         return data
 
     def _wait(self, exc: GatewayUnavailable) -> None:

@@ -72,7 +72,7 @@ class CarStream:
     """
 
     def __init__(self, chunks: Iterable[bytes], *, order: Order, dups: Dups, cache: BlockCache) -> None:
-        self._reader = iter(read_car(chunks, max_section=_MAX_SECTION))
+        self._sections = _sections(chunks)
         self._order, self._dups, self._cache = order, dups, cache
         self._seen: set[bytes] = set()
         self._ahead: Block | None = None  # read, and not what was asked for yet
@@ -121,7 +121,7 @@ class CarStream:
     def _peek(self) -> Block | None:
         if self._ahead is None:
             try:
-                self._ahead = next(self._reader, None)
+                self._ahead = next(self._sections, None)
             except CarTruncated as exc:
                 raise Incomplete(exc.message) from exc
             if self._ahead is not None and len(self._ahead.data) > MAX_BLOCK:
@@ -182,6 +182,10 @@ def links_of(cid: bytes, data: bytes) -> list[bytes]:
         return dag.links(cid, data)
     except ValueError as exc:
         raise VerificationFailed(f"block {cids.format_cid(cid)} does not decode: {exc}") from exc
+
+
+def _sections(chunks: Iterable[bytes]) -> Iterator[Block]:
+    yield from read_car(chunks, max_section=_MAX_SECTION)  # which reads the header at once: not before asked
 
 
 def _short(multihash: bytes) -> bytes:
