@@ -16,7 +16,7 @@ from fpin.cli.output import print_json, print_text
 from fpin.errors import NotFound, UsageError
 from fpin.settings import folders, make_folder
 
-devnet = typer.Typer(help="A Filecoin network of your own, on this machine.", no_args_is_help=True)
+app = typer.Typer(help="A Filecoin network of your own, on this machine.", no_args_is_help=True)
 
 ChainUrl = Annotated[
     str | None,
@@ -36,7 +36,7 @@ Epochs = Annotated[
 ]
 
 
-@devnet.command("up")
+@app.command("up")
 def devnet_up(chain: ChainUrl = None, devnet_info: InfoFile = None, epoch_ms: EpochMs = 1000) -> int:
     """Run the devnet until it is interrupted; other commands then share it."""
     from fpin.devnet.world import World
@@ -63,7 +63,7 @@ def devnet_up(chain: ChainUrl = None, devnet_info: InfoFile = None, epoch_ms: Ep
     return exits.DONE
 
 
-@devnet.command("info")
+@app.command("info")
 def devnet_info(json: options.Json = False) -> int:
     """Show where the devnet and its parts are, and whether it is up."""
     from fpin.devnet.info import read_server
@@ -92,17 +92,17 @@ def devnet_info(json: options.Json = False) -> int:
     return exits.DONE
 
 
-@devnet.command("mine")
+@app.command("mine")
 def devnet_mine(epochs: Epochs = 1) -> int:
     """Let chain time pass, the providers proving and removing as it does."""
-    from fpin.devnet.world import mine
+    from fpin.devnet.attach import mine
 
     epoch = mine(make_folder(folders().devnet), epochs)
     print_text(f"epoch {epoch}")
     return exits.DONE
 
 
-@devnet.command("reset")
+@app.command("reset")
 def devnet_reset() -> int:
     """Delete the devnet's state; pins in fpin's own store stay, and then point at nothing."""
     from fpin.devnet.world import World

@@ -13,7 +13,7 @@ from fpin.cli.output import print_json, print_table, print_text
 from fpin.cli.progress import choose
 from fpin.units import format_size
 
-car = typer.Typer(help="Look into CAR files.", no_args_is_help=True)
+car_app = typer.Typer(help="Look into CAR files.", no_args_is_help=True)
 
 Cars = Annotated[list[Path], typer.Argument(metavar="FILE.car", help="CAR files, version 1 or 2.")]
 
@@ -72,7 +72,7 @@ def pack(
     return exits.DONE
 
 
-@car.command("ls")
+@car_app.command("ls")
 def car_ls(file: Annotated[Path, typer.Argument(metavar="FILE.car")], json: options.Json = False) -> int:
     """List the blocks of a CAR file."""
     from fpin.flows import cars
@@ -87,7 +87,7 @@ def car_ls(file: Annotated[Path, typer.Argument(metavar="FILE.car")], json: opti
     return exits.DONE
 
 
-@car.command("verify")
+@car_app.command("verify")
 def car_verify(files: Cars, json: options.Json = False, quiet: options.Quiet = False) -> int:
     """Hash every block, and tell whether the files together hold the whole DAG below their roots."""
     from fpin.flows import cars

@@ -18,10 +18,10 @@ from fpin.units import format_epochs, parse_token
 if TYPE_CHECKING:
     from fpin.flows.payments import PaymentResult
 
-payments = typer.Typer(help="The account that pays: look at it, fill it.", no_args_is_help=True)
+app = typer.Typer(help="The account that pays: look at it, fill it.", no_args_is_help=True)
 
 
-@payments.command("status")
+@app.command("status")
 def payments_status(
     network: options.Network = DEFAULT_NETWORK, rpc_url: options.RpcUrl = None, json: options.Json = False
 ) -> int:
@@ -34,7 +34,7 @@ def payments_status(
     return _show(result, json)
 
 
-@payments.command("deposit")
+@app.command("deposit")
 def payments_deposit(
     amount: Annotated[str, typer.Argument(metavar="USDFC", help="How much to move into the account.")],
     network: options.Network = DEFAULT_NETWORK,
@@ -45,7 +45,7 @@ def payments_deposit(
     return _deposit(amount, approve=False, network=network, rpc_url=rpc_url, json=json)
 
 
-@payments.command("setup")
+@app.command("setup")
 def payments_setup(
     deposit: Annotated[
         str, typer.Option(metavar="USDFC", help="How much to deposit at the same time.")

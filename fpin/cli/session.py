@@ -6,6 +6,7 @@ import contextlib
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 from fpin.cli.progress import Printer, choose
 from fpin.errors import UsageError
@@ -51,11 +52,11 @@ class Session:
         named = os.environ.get("DEVNET_INFO_PATH")
         with contextlib.ExitStack() as stack:
             if named:
-                info = where.devnet_info.__class__(named)
+                info = Path(named)
             elif offline and where.devnet_info.exists():
                 info = where.devnet_info
             else:
-                from fpin.devnet.world import attach_or_start
+                from fpin.devnet.attach import attach_or_start
 
                 def waiting(what: str) -> None:
                     printer(Waiting(what=what))

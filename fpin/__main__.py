@@ -1,0 +1,6 @@
+"""``python -m fpin``."""
+
+from fpin.cli import main
+
+if __name__ == "__main__":
+    main()
