@@ -153,7 +153,7 @@ def rm(
             print_text(f"  copy    provider {piece.provider_id}, piece {piece.piece_id}: {piece.state}")
             if piece.removal_ad_cid:
                 print_text(f"  advert  {piece.removal_ad_cid}")
-            if piece.note:
+            if piece.note and piece.state != "gone":
                 print_text(f"  note    {piece.note}")
         for text in result.remaining:
             print_text(f"remaining {text}")

@@ -96,11 +96,16 @@ def _by_piece(pins: list[Pin], text: str) -> list[Target]:
 
 def _by_path(pins: list[Pin], text: str) -> list[Target]:
     path = str(absolute(text))
-    return [_whole(pin) for pin in pins if pin.path == path and pin.state != "removed"]
+    return _present([pin for pin in pins if pin.path == path])
 
 
 def _by_name(pins: list[Pin], text: str) -> list[Target]:
-    return [_whole(pin) for pin in pins if pin.name == text and pin.state != "removed"]
+    return _present([pin for pin in pins if pin.name == text])
+
+
+def _present(pins: list[Pin]) -> list[Target]:
+    """Prefer pins that are there to those that were removed: the path or name has passed on to them."""
+    return [_whole(pin) for pin in pins if pin.state != "removed"] or [_whole(pin) for pin in pins]
 
 
 def _whole(pin: Pin) -> Target:
