@@ -5,7 +5,9 @@ It owns no thread and no timer: `work` and `tick` are called from outside, by th
 
 from __future__ import annotations
 
+import functools
 import hashlib
+import ssl
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -47,8 +49,9 @@ class Provider:
     named as in the ``contracts`` object of ``devnet-info.json``; *service_url* is where `app` is reachable;
     *indexer_urls* are bases: ``/announce`` and ``/sync/status/ad/…`` are asked under each.
 
-    `app` answers requests from the first moment on. Everything that happens by itself happens in `work`
-    (call it often) and `tick` (call it for each new epoch); both may be called from any thread.
+    `app` answers requests from the first moment on; `routes` are the names that `faults` go by. Everything that
+    happens by itself happens in `work` (call it often) and `tick` (call it for each new epoch); both may be
+    called from any thread.
     """
 
     def __init__(
@@ -66,7 +69,7 @@ class Provider:
         self.service_url = service_url.rstrip("/")
         self._state = State(folder / "provider.sqlite")
         # No proxies from the environment: everything a devnet talks to is on this machine.
-        self._http = httpx.Client(timeout=HTTP_TIMEOUT_SECONDS, trust_env=False)
+        self._http = httpx.Client(timeout=HTTP_TIMEOUT_SECONDS, trust_env=False, verify=_tls())
         node = Node(url=rpc_url, key=key, contracts=Contracts.named(contracts), http=self._http)
         self.address = node.address
         self._data_sets = DataSets(self._state)
@@ -225,6 +228,12 @@ class Provider:
         ]
         names = frozenset(name for rule in rules for name, _ in rule.handlers.values())
         return names, build_app(desk, rules, mounts)
+
+
+@functools.cache
+def _tls() -> ssl.SSLContext:
+    """For sources of pulls outside this machine. Shared: reading the authorities takes 20 ms."""
+    return ssl.create_default_context()
 
 
 def _attempt(job: Callable[[], bool]) -> bool:

@@ -85,9 +85,11 @@ class Removal:
             if self._data_sets.known(row["data_set"]) is None
             or self._is_gone(row["data_set"], row["piece_id"])
         ]
+        if not dead:
+            return False
         with self._state.write() as db:
             db.executemany("DELETE FROM set_pieces WHERE data_set = ? AND piece_id = ?", dead)
-        return bool(dead)
+        return True
 
     def _drop_refs(self) -> bool:
         """A ref that served a data set goes with it; one that never did is kept for two hours."""

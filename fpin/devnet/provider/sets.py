@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from starlette.responses import Response
 
 from fpin.devnet.provider import commp
+from fpin.devnet.provider.commp import Piece
 from fpin.devnet.provider.datasets import AddedPiece, DataSets
 from fpin.devnet.provider.node import NodeError
 from fpin.devnet.provider.onchain import Onchain, wants_indexing
@@ -123,29 +124,29 @@ class SetRoutes:
     def _resolve_one(self, request: JsonObject) -> AddedPiece:
         # One sub-piece equal to the piece. A real provider checks aggregates too, sends them, and then
         # cannot record them; here they are refused before anything is sent.
-        roots = [_sub_root(sub) for sub in request.objects("subPieces")]
-        ref = parked = None
-        for root in roots:
-            ref, parked = self._pieces.oldest_ref(root), self._pieces.parked(root)
-            if ref is None or parked is None:
-                raise ValueError(
-                    f"failed to validate subPieces: subPiece CID {commp.piece_cid_v1(root)} not found or "
-                    "does not belong to service public"
-                )
-        assert ref is not None
-        assert parked is not None
+        parked = [self._parked(_sub_root(sub)) for sub in request.objects("subPieces")]
+        ref, whole = parked[0]
         wanted, _ = commp.parse_any(request.text("pieceCid"))
-        if len(roots) > 1 or wanted != parked.root:
+        if len(parked) > 1 or wanted != whole.root:
             raise ValueError(
                 "failed to validate subPieces: provided PieceCid does not match generated PieceCid: "
-                f"{commp.piece_cid_v1(wanted)} != {parked.v1}"
+                f"{commp.piece_cid_v1(wanted)} != {whole.v1}"
             )
         piece = commp.parse_v2(request.text("pieceCid"))
         if piece.height > MAX_HEIGHT:
             raise ValueError("invalid height")
-        if piece.payload_size != parked.payload_size:
-            raise ValueError(f"raw size mismatch: expected {parked.payload_size}, got {piece.payload_size}")
+        if piece.payload_size != whole.payload_size:
+            raise ValueError(f"raw size mismatch: expected {whole.payload_size}, got {piece.payload_size}")
         return AddedPiece(piece=piece, ref=ref)
+
+    def _parked(self, root: bytes) -> tuple[int, Piece]:
+        ref, piece = self._pieces.oldest_ref(root), self._pieces.parked(root)
+        if ref is None or piece is None:
+            raise ValueError(
+                f"failed to validate subPieces: subPiece CID {commp.piece_cid_v1(root)} not found or "
+                "does not belong to service public"
+            )
+        return ref, piece
 
     # Remove
 
