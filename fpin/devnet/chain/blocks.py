@@ -62,8 +62,12 @@ class BlockStore:
     """Reads and appends. Not thread-safe; its owner holds a lock."""
 
     def __init__(self, path: Path) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        self._db = sqlite3.connect(path, timeout=0, isolation_level=None, check_same_thread=False)
+        hint = "End the process that uses it, or choose another folder."
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._db = sqlite3.connect(path, timeout=0, isolation_level=None, check_same_thread=False)
+        except (OSError, sqlite3.DatabaseError) as exc:
+            raise LocalError(f"cannot open the devnet's chain {path}: {exc}", hint=hint) from exc
         try:
             # One process at a time: a second one would run on a copy of the state in its own memory.
             self._db.execute("PRAGMA locking_mode=EXCLUSIVE")
@@ -71,10 +75,12 @@ class BlockStore:
             # A killed process loses nothing it committed; only a power cut can lose the last blocks.
             self._db.execute("PRAGMA synchronous=NORMAL")
             self._prepare(path)
-        except sqlite3.OperationalError as exc:
+        except sqlite3.DatabaseError as exc:
             self._db.close()
-            hint = "End the process that uses it, or choose another folder."
             raise LocalError(f"cannot open the devnet's chain {path}: {exc}", hint=hint) from exc
+        except LocalError:
+            self._db.close()
+            raise
 
     def _prepare(self, path: Path) -> None:
         with self._transaction():

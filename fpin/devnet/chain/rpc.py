@@ -275,7 +275,7 @@ class Node:
     # The devnet's own
 
     def _mine(self, params: Params) -> str:
-        return number_to_hex(self._chain.mine(_quantity(_get(params, 0) or 1)))
+        return number_to_hex(self._chain.mine(_quantity(params[0]) if params else 1))
 
     # Parameters
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import cache
 from importlib import resources
 from pathlib import Path
@@ -103,6 +103,7 @@ class RpcFailure(Exception):
 
     def __init__(self, error: dict[str, Any]) -> None:
         super().__init__(error["message"])
+        self.error = error
         self.code = error["code"]
         self.message = error["message"]
         self.data: str = error.get("data", "0x")
@@ -170,10 +171,8 @@ def make_genesis(**changes: Any) -> Genesis:
 class World:
     """A chain and a client of its node."""
 
-    def __init__(
-        self, path: Path, genesis: Genesis | None = None, wall: Callable[[], float] | None = None
-    ) -> None:
-        self.wall = wall or Wall()
+    def __init__(self, path: Path, genesis: Genesis | None = None) -> None:
+        self.wall = Wall()
         self.chain = DevChain.open(path, genesis or make_genesis(), wall=self.wall)
         self.at = self.chain.contracts
 
