@@ -10,7 +10,6 @@ import typer
 
 from fpin.cli import exits, options
 from fpin.cli.output import print_json, print_table, print_text
-from fpin.cli.progress import choose
 from fpin.units import format_size
 
 car_app = typer.Typer(help="Look into CAR files.", no_args_is_help=True)
@@ -27,6 +26,7 @@ def cid(
     quiet: options.Quiet = False,
 ) -> int:
     """Compute the root CID and the piece CIDs of PATH; nothing is written or sent."""
+    from fpin.cli.progress import choose
     from fpin.flows import packing
 
     content = packing.Content(path=path, hidden=hidden, exclude=tuple(exclude or ()), profile=profile)
@@ -56,6 +56,7 @@ def pack(
     quiet: options.Quiet = False,
 ) -> int:
     """Write PATH as CAR files, exactly the bytes that `fpin add` would upload."""
+    from fpin.cli.progress import choose
     from fpin.flows import packing
 
     content = packing.Content(path=path, hidden=hidden, exclude=tuple(exclude or ()), profile=profile)

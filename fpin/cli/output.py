@@ -7,6 +7,7 @@ import sys
 from collections.abc import Mapping, Sequence
 
 from fpin.errors import FpinError
+from fpin.units import parse_token, short_token
 
 
 def print_json(schema: str, fields: Mapping[str, object]) -> None:
@@ -25,6 +26,11 @@ def print_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     widths = [max(len(row[column]) for row in table) for column in range(len(header))]
     for row in table:
         print_text("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+
+
+def short(amount: str) -> str:
+    """Return an exact amount of tokens as people want to read it, rounded up."""
+    return short_token(parse_token(amount))
 
 
 def print_failure(error: FpinError, code: int, *, as_json: bool, kind: str | None = None) -> None:

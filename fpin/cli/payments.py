@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from fpin.cli import exits, options
-from fpin.cli.output import print_json, print_text
-from fpin.cli.progress import short
+from fpin.cli.output import print_json, print_text, short
 from fpin.cli.session import Session
 from fpin.errors import UsageError
 from fpin.settings import DEFAULT_NETWORK

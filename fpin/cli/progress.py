@@ -10,8 +10,9 @@ from types import TracebackType
 from typing import TYPE_CHECKING, NoReturn, Self
 
 from fpin import events
+from fpin.cli.output import short
 from fpin.events import Event
-from fpin.units import format_size, parse_token, short_token
+from fpin.units import format_size
 
 if TYPE_CHECKING:
     from tqdm import tqdm
@@ -189,11 +190,6 @@ def _quoted(event: events.Quoted) -> str:
     if event.new_data_sets:
         text += f" ({_count(event.new_data_sets, 'new data set')})"
     return text
-
-
-def short(amount: str) -> str:
-    """Return an exact amount of tokens as people want to read it, rounded up."""
-    return short_token(parse_token(amount))
 
 
 def _removal(event: events.RemovalSeen) -> str:

@@ -7,12 +7,14 @@ import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from fpin.cli.progress import Printer, choose
 from fpin.errors import UsageError
-from fpin.events import Waiting
-from fpin.flows.services import Services, connect
 from fpin.settings import folders, make_folder, private_key
+
+if TYPE_CHECKING:
+    from fpin.cli.progress import Printer
+    from fpin.flows.services import Services
 
 DEVNET = "devnet"
 
@@ -28,6 +30,8 @@ class Session:
     verbose: bool = False
 
     def printer(self) -> Printer:
+        from fpin.cli.progress import choose
+
         return choose(json_output=self.json, quiet=self.quiet, verbose=self.verbose)
 
     @contextlib.contextmanager
@@ -36,6 +40,9 @@ class Session:
 
         *offline* is for what only reads the store: then no devnet is started.
         """
+        # The rooms below take 0.1 s to import, and `fpin --help` needs none of them.
+        from fpin.flows.services import connect
+
         where = folders()
         if self.network != DEVNET:
             with connect(
@@ -57,6 +64,7 @@ class Session:
                 info = where.devnet_info
             else:
                 from fpin.devnet.attach import attach_or_start
+                from fpin.events import Waiting
 
                 def waiting(what: str) -> None:
                     printer(Waiting(what=what))
