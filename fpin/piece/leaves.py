@@ -13,6 +13,7 @@ from itertools import groupby
 from fpin.piece import core
 
 _Messages = Sequence[bytes | bytearray | memoryview]
+_Lanes = tuple[int, int, Callable[[_Messages], bytes]]  # how many at once, how many at least, the function
 
 # The fewest messages for which a kernel beats hashlib, which uses the SHA instructions too, one message at a
 # time (benchmarks/piece.py). AVX2 gains only where there are no such instructions.
@@ -40,13 +41,13 @@ def _digests(messages: _Messages) -> Iterator[bytes]:
 
 
 @cache
-def _side_by_side() -> list[tuple[int, int, Callable[[_Messages], bytes]]]:
-    """Return ``(lanes, least messages, function)`` of what pays here, the widest first."""
+def _side_by_side() -> list[_Lanes]:
+    """Return what pays here, the widest first."""
     native = core.native
     if native is None:
         return []
     names = list(core.implementations())
-    found = []
+    found: list[_Lanes] = []
     for name in names[names.index(core.implementation()) :]:  # a forced kernel rules out the faster ones
         if name in _LEAST:
             found.append((native.kernels()[name], _LEAST[name], partial(native.sha256_many, name)))
