@@ -49,8 +49,8 @@ class Provider:
     named as in the ``contracts`` object of ``devnet-info.json``; *service_url* is where `app` is reachable;
     *indexer_urls* are bases: ``/announce`` and ``/sync/status/ad/…`` are asked under each.
 
-    `app` answers requests from the first moment on; `routes` are the names that `faults` go by. What happens by
-    itself happens in `work` (call it often) and `tick` (call it for each new epoch), from any thread.
+    `app` answers requests from the first moment on; `routes` are the names that `faults` go by. What happens
+    by itself happens in `work` (call it often) and `tick` (call it for each new epoch), from any thread.
     """
 
     def __init__(
