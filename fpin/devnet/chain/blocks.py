@@ -165,7 +165,7 @@ class BlockStore:
 
     def undo_after(self, number: int) -> Iterator[tuple[Key, Value | None]]:
         """Yield (key, value before) that lead from the head back to block *number*, newest first."""
-        query = "SELECT undo FROM blocks WHERE number > ? ORDER BY number DESC"
+        query = "SELECT undo FROM blocks WHERE number > ? AND undo <> '[]' ORDER BY number DESC"
         for (undo,) in self._db.execute(query, (number,)):
             yield from _load(undo)  # type: ignore[misc]  # pairs
 

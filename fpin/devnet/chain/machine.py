@@ -18,6 +18,7 @@ ZERO = "0x" + "00" * 20
 # f099, where Filecoin sends what is burnt: the masked id address of actor 99.
 BURN = "0xff00000000000000000000000000000000000063"
 PANIC_ARITHMETIC, PANIC_INDEX = 0x11, 0x32
+MAX_EVENT_SIZE = 8192  # bytes of topics and data; the FVM's limit, which ends an add of more than 41 pieces
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -171,6 +172,8 @@ class Contract:
         for interface in self._interfaces:
             if name in interface.events:
                 topics, data = abi.encode_event(interface.events[name], values)
+                if 32 * len(topics) + len(data) > MAX_EVENT_SIZE:
+                    raise Revert
                 self.machine.logs.append(Log(self.address, topics, data))
                 return
         raise KeyError(name)

@@ -522,6 +522,14 @@ def test_an_add_that_fails_late_leaves_nothing_of_itself(world: World) -> None:
     assert world.rpc("eth_getBalance", world.at.pdp_verifier, "latest") == "0x0"
 
 
+def test_an_add_of_more_pieces_than_an_event_holds_fails(world: World) -> None:
+    stored(world)
+    cids = [make_piece(n).cid for n in range(42)]
+    world.add(1, cids[:41], world.add_data(SPONSORED, 12, 14, cids[:41]))
+    assert refused(world.add, 1, cids, world.add_data(SPONSORED, 12, 15, cids)) == ""
+    assert world.read(world.at.pdp_verifier, "getNextPieceId", 1) == 42
+
+
 def test_an_add_signed_for_other_pieces_is_refused(world: World) -> None:
     (cid,) = stored(world)
     said = refused(world.add, 1, [SMALL], world.add_data(SPONSORED, 12, 14, [cid]))

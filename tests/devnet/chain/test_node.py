@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -340,6 +341,21 @@ def test_blocks_are_thirty_seconds_an_epoch_apart_and_never_in_the_future(world:
     world.wall.now -= 50
     world.chain.mine()
     assert int(world.rpc("eth_getBlockByNumber", "latest", False)["timestamp"], 16) == hurried
+
+
+def test_calls_blocks_and_looks_into_the_past_do_not_disturb_each_other(world: World) -> None:
+    world.send(FUNDED, world.at.usdfc, "transfer", STRANGER.address, 7)
+    message = {"to": world.at.usdfc, "data": "0x" + world.encode("balanceOf", STRANGER.address).hex()}
+
+    def ask_often(block: str) -> set[str]:
+        return {world.rpc("eth_call", message, block) for _ in range(15)}
+
+    with ThreadPoolExecutor(3) as pool:
+        then, now = pool.submit(ask_often, "0x1"), pool.submit(ask_often, "latest")
+        mined = pool.submit(lambda: [world.chain.mine(2) for _ in range(30)])
+        assert [int(answer, 16) for answer in then.result()] == [0]
+        assert [int(answer, 16) for answer in now.result()] == [7]
+        assert mined.result() == list(range(4, 64, 2))
 
 
 def test_no_epoch_can_pass_backwards(world: World) -> None:

@@ -1,4 +1,4 @@
-"""Proving periods: challenges, proofs, removals at the boundary, faults, what is paid, deletion, abandonment."""
+"""Proving periods: challenges, proofs, removals at the boundary, faults, payment, deletion, abandonment."""
 
 from __future__ import annotations
 
