@@ -13,7 +13,8 @@ from fpin.devnet.chain.fwss_signatures import Signatures, Texts
 from fpin.devnet.chain.fwss_state import DataSetInfo, Metadata
 from fpin.devnet.chain.machine import PANIC_INDEX, ZERO, Machine, Revert, external
 from fpin.devnet.chain.pay import FilecoinPay
-from fpin.devnet.chain.pdp_verifier import INACTIVITY_WINDOW, Cid, PDPVerifier
+from fpin.devnet.chain.pdp_sets import INACTIVITY_WINDOW, Cid
+from fpin.devnet.chain.pdp_verifier import PDPVerifier
 from fpin.devnet.chain.prices import COMMISSION_BPS, PriceList
 from fpin.devnet.chain.provider_registry import ServiceProviderRegistry
 from fpin.devnet.chain.session_keys import SessionKeyRegistry

@@ -13,7 +13,7 @@ NAME, SYMBOL, VERSION, DECIMALS = "USDFC", "USDFC", "1", 18
 UNLIMITED = 2**256 - 1
 # Signatures with s in the upper half are refused, as OpenZeppelin's ECDSA does.
 _HALF_ORDER = 0x7FFFFFFFFFFFFFFFFFFFFFFFFFFFFFFF5D576E7357A4501DDFE92F46681B20A0
-_PERMIT = eip712.type_hash(
+PERMIT = eip712.type_hash(
     "Permit(address owner,address spender,uint256 value,uint256 nonce,uint256 deadline)"
 )
 
@@ -114,7 +114,7 @@ class Token(Contract):
         nonce = self.permit_nonces[owner]
         self.permit_nonces[owner] = nonce + 1
         kinds = "address,address,uint256,uint256,uint256"
-        message = eip712.struct_hash(_PERMIT, kinds, owner, spender, amount, nonce, deadline)
+        message = eip712.struct_hash(PERMIT, kinds, owner, spender, amount, nonce, deadline)
         signer = self._recover(eip712.digest(self.separator, message), v, r, s)
         if signer != owner:
             raise self.error("ERC2612InvalidSigner", signer, owner)

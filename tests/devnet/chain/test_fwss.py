@@ -14,7 +14,7 @@ from fpin.devnet.chain import eip712
 from fpin.devnet.chain import fwss_signatures as signed
 from fpin.devnet.chain.fwss_signatures import Signatures
 from fpin.devnet.chain.machine import Frame, Revert
-from fpin.devnet.chain.token import _PERMIT
+from fpin.devnet.chain.token import PERMIT
 from tests.devnet.chain.trees import cid_of_size, make_piece
 from tests.devnet.chain.world import (
     DEPLOYER,
@@ -141,7 +141,7 @@ def test_the_permit_vector_hashes_as_published() -> None:
     separator = eip712.domain_separator(domain["name"], domain["version"], domain["chain_id"], contract)
     assert separator.hex() == case["domain_separator"]
     values = PAYER, case["spender"].lower(), *(int(case[k]) for k in ("value", "nonce", "deadline"))
-    message = eip712.struct_hash(_PERMIT, "address,address,uint256,uint256,uint256", *values)
+    message = eip712.struct_hash(PERMIT, "address,address,uint256,uint256,uint256", *values)
     assert (message.hex(), eip712.digest(separator, message).hex()) == (case["struct_hash"], case["digest"])
     signature = bytes.fromhex(case["signature"])
     r, s = int.from_bytes(signature[:32], "big"), int.from_bytes(signature[32:64], "big")

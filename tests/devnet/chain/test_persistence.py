@@ -70,7 +70,12 @@ def _picture(world: World, transaction_hash: str) -> dict[str, object]:
 @pytest.mark.parametrize("confirmed", [1, 4])
 def test_what_was_confirmed_survives_a_kill(tmp_path: Path, confirmed: int) -> None:
     path = tmp_path / "chain.sqlite"
-    sender = subprocess.Popen([sys.executable, "-c", _SENDER, str(path)], stdout=subprocess.PIPE, text=True)
+    sender = subprocess.Popen(
+        [sys.executable, "-c", _SENDER, str(path)],
+        stdout=subprocess.PIPE,
+        text=True,
+        cwd=Path(__file__).parents[3],  # where the package "tests" is found
+    )
     with sender:
         assert sender.stdout is not None
         for _ in range(confirmed):
