@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import urllib.parse
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from fpin.errors import FpinError, GatewayUnavailable, VerificationFailed
@@ -41,14 +41,24 @@ class CarAnswer:
 class Gateway:
     """The trustless gateway at *url*: a base such as a provider's service URL, or a template with ``{cid}``.
 
-    *name* is what messages and results call it. Methods raise `NotServed`, or `GatewayUnavailable` with
-    ``values["retry_after"]`` where the server named a time.
+    *name* is what messages and results call it. *before* is told each CID just before it is asked for:
+    content is found by its root, so whoever guards public gateways lets what the root leads to pass as
+    well. Methods raise `NotServed`, or `GatewayUnavailable` with ``values["retry_after"]`` where the server
+    named a time.
     """
 
-    def __init__(self, url: str, http: Http, *, name: str | None = None) -> None:
+    def __init__(
+        self,
+        url: str,
+        http: Http,
+        *,
+        name: str | None = None,
+        before: Callable[[bytes], None] | None = None,
+    ) -> None:
         self.url = url.rstrip("/")
         self.name = name or self.url
         self._http = http
+        self._before = before
 
     def __repr__(self) -> str:
         return f"Gateway({self.url!r})"
@@ -89,6 +99,8 @@ class Gateway:
         return VerificationFailed(f"{self.name} sent {words} for block {text}", source=self.name, cid=text)
 
     def _url(self, cid: bytes, path: Sequence[str], query: str) -> str:
+        if self._before is not None:
+            self._before(cid)
         text = cids.format_cid(cids.to_v1(cid))  # a host name needs base32, and blocks are found by multihash
         rest = "/".join(urllib.parse.quote(name.encode("utf-8", "surrogateescape"), safe="") for name in path)
         if "{cid}" in self.url:

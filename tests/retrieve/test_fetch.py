@@ -394,6 +394,23 @@ def test_a_place_that_is_taken_is_found_out_before_anything_is_fetched(
     assert first.requests == []
 
 
+def test_whoever_guards_a_gateway_hears_of_each_cid_before_it_is_asked_for(
+    tmp_path: Path, first: Peer, http: Http, dag: Dag
+) -> None:
+    root = tree(dag)
+    dag.serve(first)
+    cut = dag.car(root, order=list(dag.walk(root))[:1])
+    first.on("GET", url_path(root), answer(200, cut, Content_Type=CAR_TYPE))
+    told: list[bytes] = []
+
+    def before(cid: bytes) -> None:
+        told.append(cid)
+        assert len(told) == len(first.requests) + 1
+
+    fetch(root, (), [Gateway(first.url, http, before=before)], tmp_path / "out")
+    assert [url_path(cid) for cid in told] == first.asked()
+
+
 # -- redirects and types ---------------------------------------------------------------------------
 
 
