@@ -46,7 +46,17 @@ class Quiet(Printer):
 
 
 class JsonLines(Printer):
+    """One JSON object a line; while bytes move one a second."""
+
+    def __init__(self) -> None:
+        self._last_move = 0.0
+
     def __call__(self, event: Event) -> None:
+        if (move := _movement(event)) is not None:
+            _, done, total = move
+            if done != total and time.monotonic() - self._last_move < 1.0:
+                return
+            self._last_move = time.monotonic()
         name = type(event).__name__
         _line(json.dumps({"event": name[0].lower() + name[1:], **dataclasses.asdict(event)}))
 

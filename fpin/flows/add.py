@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 
 from fpin import events
@@ -55,7 +55,7 @@ class AddResult:
     pieces: tuple[PieceReport, ...]
     routing: RoutingReport
     urls: tuple[str, ...]
-    cost: Cost
+    cost: Cost  # of what this run did: nothing where it was stored already
 
 
 def add(services: Services, request: AddRequest, *, on_event: OnEvent = ignore) -> AddResult:
@@ -99,7 +99,11 @@ def add(services: Services, request: AddRequest, *, on_event: OnEvent = ignore) 
             park_only=request.wait_for == "parked",
             on_event=on_event,
         )
-    return _finish(services, request, pin.pin, offer, before, on_event)
+        cost = offer.cost
+    else:
+        on_event(events.Noted(text="it is stored already: nothing is uploaded and nothing paid"))
+        cost = replace(offer.cost, per_month="0", fees="0", locked="0")
+    return _finish(services, request, pin.pin, cost, before, on_event)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -137,7 +141,7 @@ def price(services: Services, content: Content, wish: Wish, *, on_event: OnEvent
 
 
 def _finish(
-    services: Services, request: AddRequest, row: int, offer: Offer, before: set[int], on_event: OnEvent
+    services: Services, request: AddRequest, row: int, cost: Cost, before: set[int], on_event: OnEvent
 ) -> AddResult:
     pin = services.store.pin(row)
     routing, findable = NOT_ASKED, True
@@ -166,7 +170,7 @@ def _finish(
         pieces=report_pieces(pin, uploaded=uploaded_now),
         routing=routing,
         urls=urls(services, pin),
-        cost=offer.cost,
+        cost=cost,
     )
 
 

@@ -82,7 +82,8 @@ def _subjects(services: Services, pin: Pin) -> list[Subject]:
     """The root first, then the sampled blocks, each with the copies of the piece that holds it."""
     subjects = [_subject(services, pin.root_cid, pin.pieces[-1])]
     for piece in pin.pieces:
-        subjects += [_subject(services, parse_cid(cid), piece) for cid in piece.sample]
+        cids = [parse_cid(cid) for cid in piece.sample]
+        subjects += [_subject(services, cid, piece) for cid in cids if cid != pin.root_cid]
     return [subject for subject in subjects if subject.copies]
 
 

@@ -199,17 +199,16 @@ class FilecoinBackend:
     def proofs(self, pin: Pin) -> dict[int, Proof]:
         held = [copy for copy in pin.copies if copy.data_set_id is not None and copy.state in ON_CHAIN]
         statuses = {
-            data_set_id: self._account.chain.proving(data_set_id)
-            for data_set_id in {copy.data_set_id for copy in held}
-            if data_set_id is not None
+            data_set_id: self._proving(data_set_id) for data_set_id in {copy.data_set_id for copy in held}
         }
-        return {
-            copy.copy: Proof(
-                last_proven=status.last_proven, next_proof_due=status.deadline, state=status.state
-            )
-            for copy in held
-            if (status := statuses.get(copy.data_set_id or 0)) is not None
-        }
+        return {copy.copy: status for copy in held if (status := statuses[copy.data_set_id]) is not None}
+
+    def _proving(self, data_set_id: int | None) -> Proof | None:
+        try:
+            status = self._account.chain.proving(data_set_id or 0)
+        except ChainError:
+            return None  # deleted meanwhile: there is nothing to prove
+        return Proof(last_proven=status.last_proven, next_proof_due=status.deadline, state=status.state)
 
     def routed(self, copy: Copy, piece_cid: str) -> routing.Copy:
         record = self._account.provider(copy.provider_id)
