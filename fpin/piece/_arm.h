@@ -16,7 +16,9 @@ static int has_arm_sha2(void) { return 1; } /* the compiler was told so */
 static int has_arm_sha2(void) { return 0; }
 #endif
 
-#if defined(__clang__)
+#if defined(__ARM_FEATURE_SHA2)
+#define ARM_SHA2
+#elif defined(__clang__)
 #define ARM_SHA2 __attribute__((target("sha2")))
 #else
 #define ARM_SHA2 __attribute__((target("+crypto")))

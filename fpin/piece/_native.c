@@ -57,7 +57,7 @@ static void expand_portable(uint8_t *leaves, const uint8_t *raw, size_t quads)
 
 #if defined(__x86_64__)
 #include "_x86.h"
-#elif defined(__aarch64__)
+#elif HAVE_ARM_SHA2
 #include "_arm.h"
 #endif
 
@@ -76,7 +76,7 @@ static const struct kernel KERNELS[] = {
 #if HAVE_LANES
     KERNEL(avx2, 8, has_avx2),
 #endif
-#elif defined(__aarch64__)
+#elif HAVE_ARM_SHA2
     KERNEL(arm, 2, has_arm_sha2),
 #endif
 #if HAVE_LANES

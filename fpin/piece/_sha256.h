@@ -24,6 +24,14 @@
 #define HAVE_LANES 0
 #endif
 
+/* Clang before 16 has these intrinsics only where the whole build is told to use them. */
+#if defined(__aarch64__) && LITTLE_ENDIAN_HOST \
+    && (defined(__ARM_FEATURE_SHA2) || !defined(__clang__) || __clang_major__ >= 16)
+#define HAVE_ARM_SHA2 1
+#else
+#define HAVE_ARM_SHA2 0
+#endif
+
 typedef uint32_t words4 __attribute__((vector_size(16)));
 
 /* Blocks are hashed up to this height while they are in the first cache and fill all lanes. */

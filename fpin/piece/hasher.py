@@ -17,7 +17,7 @@ BLOCK_HEIGHT = 12
 BLOCK_SIZE = raw_size(BLOCK_HEIGHT)  # 130,048 raw bytes, 128 KiB after fr32: fits the second cache
 _BATCH_BLOCKS = 8  # about 1 MiB: a call to the pool costs 50 µs, hashing this 1 ms
 _BATCH_SIZE = BLOCK_SIZE * _BATCH_BLOCKS
-_MAX_PENDING = 16  # batches, about 16 MiB, that wait for the pool before `update` does
+_MAX_PENDING = 8  # batches, about 8 MiB, that wait for the pool before `update` does
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,31 +105,33 @@ class PieceHasher:
     def __init__(self, pool: Executor | None = None) -> None:
         self._tree = PieceTree()
         self._pool = pool
-        self._buffer = bytearray()
-        self._blocks = 0
-        self._pending: deque[tuple[int, bytes, Future[bytes]]] = deque()
+        self._block = 0  # where the buffer begins
+        self._filled = 0
+        self._buffer = bytearray(BLOCK_SIZE if pool is None else _BATCH_SIZE)
+        self._spare: list[bytearray] = []
+        self._pending: deque[tuple[int, bytearray, Future[bytes]]] = deque()
 
     def update(self, data: bytes | bytearray | memoryview) -> None:
         """Append *data*, which is not kept: the caller may use its buffer again."""
         view = memoryview(data).cast("B")
-        position = 0
-        if self._buffer:
-            position = _BATCH_SIZE - len(self._buffer)
-            self._buffer += view[:position]
-            if len(self._buffer) < _BATCH_SIZE:
-                return
-            self._hash(self._buffer)
-            self._buffer = bytearray()
-        while len(view) - position >= _BATCH_SIZE:
-            self._hash(view[position : position + _BATCH_SIZE])
-            position += _BATCH_SIZE
-        self._buffer += view[position:]
+        while len(view):
+            if self._pool is None and self._filled == 0 and len(view) >= BLOCK_SIZE:
+                taken = len(view) // BLOCK_SIZE * BLOCK_SIZE
+                self._tree.fill(self._block, view[:taken])
+                self._block += taken // BLOCK_SIZE
+            else:
+                taken = min(len(view), len(self._buffer) - self._filled)
+                memoryview(self._buffer)[self._filled : self._filled + taken] = view[:taken]
+                self._filled += taken
+                if self._filled == len(self._buffer):
+                    self._flush()
+            view = view[taken:]
 
     def hold(self, head_size: int = 0) -> HeldPiece:
         """End the stream and return the piece with its first *head_size* bytes open, as `PieceTree.hold`."""
-        if self._buffer:
-            self._hash(self._buffer)
-            self._buffer = bytearray()
+        if self._filled:
+            del self._buffer[self._filled :]
+            self._flush()
         while self._pending:
             self._collect()
         return self._tree.hold(head_size)
@@ -138,19 +140,24 @@ class PieceHasher:
         """End the stream and return the CID, with the first ``len(head)`` bytes replaced by *head*."""
         return self.hold(len(head)).piece_cid(head)
 
-    def _hash(self, data: bytearray | memoryview) -> None:
-        block, self._blocks = self._blocks, self._blocks + _BATCH_BLOCKS
+    def _flush(self) -> None:
+        block, self._block = self._block, self._block + -(-self._filled // BLOCK_SIZE)
+        self._filled = 0
         if self._pool is None:
-            self._tree.fill(block, data)
+            self._tree.fill(block, self._buffer)
             return
-        if len(self._pending) >= _MAX_PENDING:
+        while len(self._pending) >= _MAX_PENDING:
             self._collect()
-        kept = bytes(data)
-        self._pending.append((block, kept, self._pool.submit(core.block_roots, kept, BLOCK_HEIGHT)))
+        self._pending.append(
+            (block, self._buffer, self._pool.submit(core.block_roots, self._buffer, BLOCK_HEIGHT))
+        )
+        # A buffer used again spares the system the work of giving out, and clearing, its pages.
+        self._buffer = self._spare.pop() if self._spare else bytearray(_BATCH_SIZE)
 
     def _collect(self) -> None:
         block, data, roots = self._pending.popleft()
         self._tree.put(block, data, roots.result())
+        self._spare.append(data)
 
 
 def _subtree(data: bytes, height: int) -> bytes:
