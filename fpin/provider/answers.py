@@ -6,7 +6,6 @@ text of a chain error is handed on undecoded, in ``values["chain_error"]``.
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping
 
@@ -90,8 +89,8 @@ def asked_to_wait(error: FpinError) -> float | None:
 def json_object(name: str, reply: Reply) -> Mapping[str, object]:
     """Return the JSON object in *reply*, whatever its Content-Type (some of Curio's are untyped)."""
     try:
-        value = json.loads(reply.body)
-    except (ValueError, RecursionError) as exc:
+        value = reply.json()
+    except ValueError as exc:
         raise ProviderError(
             f"{name}: the answer is not JSON: {words(reply.text)}", status=reply.status
         ) from exc

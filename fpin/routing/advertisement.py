@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 from fpin.errors import VerificationFailed
+from fpin.http import read_json
 from fpin.ipld import cid as cids
 from fpin.ipld import dagcbor, protobuf, varint
 from fpin.routing import peer_id
@@ -65,7 +65,7 @@ def decode(cid: bytes, block: bytes) -> Advertisement:
         raise _failed(cid, "has another hash than its CID")
     try:
         return _advertisement(cid, _load(cids.codec_of(cid), block))
-    except (ValueError, KeyError, TypeError, RecursionError) as exc:
+    except (ValueError, KeyError, TypeError) as exc:
         raise _failed(cid, f"cannot be read: {exc}") from exc
 
 
@@ -81,7 +81,7 @@ def decode_head(body: bytes) -> SignedHead:
         topic = fields.get("topic", "")
         if not isinstance(topic, str):
             raise ValueError("topic is not a text")
-    except (ValueError, KeyError, TypeError, RecursionError) as exc:
+    except (ValueError, KeyError, TypeError) as exc:
         raise VerificationFailed(f"the head of an advertisement chain cannot be read: {exc}") from exc
     _check_signature(key, signature, head + topic.encode(), "the head of an advertisement chain")
     return SignedHead(head=head, signer=peer_id.of_public_key(key))
@@ -147,7 +147,7 @@ def _check_signature(key_message: bytes, signature: bytes, signed: bytes, what: 
 def _load(codec: int, block: bytes) -> Mapping[str, object]:
     """Return the map in *block*, links and bytes in the form that `_link` and `_bytes` take apart."""
     if codec == cids.DAG_JSON:
-        value: object = json.loads(block)
+        value: object = read_json(block)
     elif codec == cids.DAG_CBOR:
         value = dagcbor.decode(block)
     else:

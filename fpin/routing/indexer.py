@@ -7,13 +7,12 @@ difference between "absent" and "could not say" (rule R2). Refuses to know which
 from __future__ import annotations
 
 import base64
-import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
 from fpin.errors import IndexerUnavailable, VerificationFailed
-from fpin.http import Http, Reply, Timeout, retry_after
+from fpin.http import Http, Reply, Timeout, read_json, retry_after
 from fpin.ipld import cid as cids
 from fpin.routing import peer_id
 
@@ -92,7 +91,7 @@ class Indexer:
             )
         try:
             records = tuple(_records(reply))
-        except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        except (ValueError, KeyError, TypeError, AttributeError):
             return Answer(state="inconclusive", status=200, reason="the answer makes no sense")
         return Answer(state="found" if records else "absent", records=records, status=200, age=age)
 
@@ -105,8 +104,8 @@ class Indexer:
             reply = self._get(f"sync/status/ad/{cids.format_cid(ad_cid)}")
             if reply.status in (204, 404):
                 return "unknown"
-            data = json.loads(reply.body) if reply.status == 200 else None
-        except (IndexerUnavailable, ValueError, RecursionError):
+            data = reply.json() if reply.status == 200 else None
+        except (IndexerUnavailable, ValueError):
             return "inconclusive"
         if not isinstance(data, dict):
             return "inconclusive"
@@ -119,8 +118,8 @@ class Indexer:
         """Return what is known of a provider; None when the indexer does not know it, or does not say."""
         try:
             reply = self._get(f"providers/{peer_id.text_of(peer)}")
-            data = json.loads(reply.body) if reply.status == 200 else None
-        except (IndexerUnavailable, ValueError, RecursionError):
+            data = reply.json() if reply.status == 200 else None
+        except (IndexerUnavailable, ValueError):
             return None
         if not isinstance(data, dict):
             return None
@@ -149,12 +148,12 @@ def _records(reply: Reply) -> Iterator[Record]:
     """Yield the records of an answer, read as what its Content-Type says it is (rule R1)."""
     kind = reply.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind == "application/x-ndjson":
-        # A last line that is cut short is damage, not an empty answer: json.loads raises.
+        # A last line that is cut short is damage, not an empty answer: `read_json` raises.
         for line in reply.body.splitlines():
-            if line.strip() and "Provider" in (item := json.loads(line)):
+            if line.strip() and "Provider" in (item := read_json(line)):
                 yield _record(item)
         return
-    for result in json.loads(reply.body).get("MultihashResults") or []:
+    for result in reply.json().get("MultihashResults") or []:
         for item in result.get("ProviderResults") or []:
             yield _record(item)
 
