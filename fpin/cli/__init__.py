@@ -10,6 +10,9 @@ from fpin.errors import FpinError
 
 def main() -> None:
     """Run fpin with the process's arguments and exit with its code."""
+    from fpin.cli.output import prepare
+
+    prepare()
     sys.exit(run(sys.argv[1:]))
 
 
@@ -19,11 +22,12 @@ def run(args: Sequence[str]) -> int:
 
     from fpin.cli import exits
     from fpin.cli.app import app
-    from fpin.cli.output import print_failure
+    from fpin.cli.output import discard, flush, machine_error, print_failure
 
     as_json = "--json" in args
     try:
         code = app(list(args), prog_name="fpin", standalone_mode=False)
+        flush()
     except FpinError as error:
         code = exits.code_of(error)
         print_failure(error, code, as_json=as_json)
@@ -35,8 +39,22 @@ def run(args: Sequence[str]) -> int:
         code = exits.INTERRUPTED
     except BrokenPipeError:
         # Who read our output has seen enough; Python would complain once more while closing stdout.
+        discard()
         sys.stderr.close()
         return exits.FAILED
+    except OSError as error:
+        code = exits.FAILED
+        print_failure(machine_error(error), code, as_json=as_json)
+    except Exception as error:  # noqa: BLE001  (the last resort: also then --json promises an object)
+        import traceback
+
+        traceback.print_exc()
+        code = exits.FAILED
+        bug = FpinError(
+            f"this is a bug of fpin: {type(error).__name__}: {error}",
+            hint="please report it with the lines above; what was done is written down",
+        )
+        print_failure(bug, code, as_json=as_json, kind="Bug")
     if code == exits.INTERRUPTED:
         interrupted = FpinError(
             "interrupted; what was done is written down", hint="run the same command again to go on"

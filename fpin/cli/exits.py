@@ -38,3 +38,15 @@ _CODES: tuple[tuple[type[errors.FpinError], int], ...] = (
 def code_of(error: errors.FpinError) -> int:
     """Return the exit code for *error*."""
     return next(code for kind, code in _CODES if isinstance(error, kind))
+
+
+# For errors that do not bring a better one.
+_WAYS_OUT: tuple[tuple[type[errors.FpinError], str], ...] = (
+    (errors.Unavailable, "nothing is lost; run it again later"),
+    (errors.ProviderError, "use another provider, or run it again later"),
+)
+
+
+def way_out(error: errors.FpinError) -> str | None:
+    """Return what to do about *error* in general; None where only its message can tell."""
+    return next((hint for kind, hint in _WAYS_OUT if isinstance(error, kind)), None)

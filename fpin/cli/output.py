@@ -2,22 +2,63 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
 import sys
 from collections.abc import Mapping, Sequence
+from io import TextIOWrapper
 
-from fpin.errors import FpinError
+from fpin.cli.exits import way_out
+from fpin.errors import FpinError, LocalError
 from fpin.units import parse_token, short_token
 
 
 def print_json(schema: str, fields: Mapping[str, object]) -> None:
     """Print the one JSON object of a command."""
-    sys.stdout.write(json.dumps({"schema": schema, **fields}, ensure_ascii=False) + "\n")
+    print_text(json.dumps({"schema": schema, **fields}, ensure_ascii=False))
 
 
 def print_text(text: str) -> None:
     """Print a line of a command's result."""
-    sys.stdout.write(text + "\n")
+    try:
+        sys.stdout.write(text + "\n")
+    except OSError as exc:
+        exc.filename = "standard output"
+        raise
+
+
+def prepare() -> None:
+    """Make standard output take every name there is, and be there even where the caller closed it."""
+    if sys.stdout is None:
+        sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115  (open until the end)
+    elif isinstance(sys.stdout, TextIOWrapper):
+        # A file name need not be text, and the terminal's alphabet need not have all of Unicode.
+        sys.stdout.reconfigure(errors="backslashreplace")
+
+
+def flush() -> None:
+    """See that all of a command's result is out; raises OSError when it cannot be."""
+    sys.stdout.flush()
+
+
+def machine_error(exc: OSError) -> LocalError:
+    """Return *exc*, which nobody expected, in words; most often standard output is what is full."""
+    try:
+        flush()
+    except OSError:
+        discard()
+        exc.filename = "standard output"
+    return LocalError(
+        f"{exc.filename or 'this machine'}: {exc.strerror or exc}",
+        hint="free some space or correct permissions; what the command did until then is written down",
+    )
+
+
+def discard() -> None:
+    """Forget what is still to be printed: it would fail again when Python exits, and change its code."""
+    with contextlib.suppress(OSError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def print_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
@@ -35,6 +76,7 @@ def short(amount: str) -> str:
 
 def print_failure(error: FpinError, code: int, *, as_json: bool, kind: str | None = None) -> None:
     """Tell what went wrong: on stderr, and with *as_json* as the object that stdout promises."""
+    hint = error.hint or way_out(error)
     if as_json:
         facts = {name: value for name, value in error.values.items() if _jsonable(value)}
         body = {
@@ -42,12 +84,16 @@ def print_failure(error: FpinError, code: int, *, as_json: bool, kind: str | Non
             "code": code,
             "kind": kind or type(error).__name__,
             "message": error.message,
-            "hint": error.hint,
+            "hint": hint,
         }
-        print_json("fpin.error/1", {"error": body})
+        try:
+            print_json("fpin.error/1", {"error": body})
+            flush()
+        except OSError:
+            discard()
     sys.stderr.write(f"fpin: {error.message}\n")
-    if error.hint:
-        sys.stderr.write(f"  → {error.hint}\n")
+    if hint:
+        sys.stderr.write(f"  → {hint}\n")
 
 
 def _jsonable(value: object) -> bool:
