@@ -78,7 +78,7 @@ class FilecoinBackend:
             cost=_cost(priced),
             new_data_sets=priced.new_data_sets,
             shortfalls=_shortfalls(priced),
-            remedy=_remedy(priced),
+            remedy=_remedy(priced, self.network),
             missing=format_token(priced.deposit if priced.shortfall else 0),
         )
 
@@ -261,7 +261,10 @@ def _cost(priced: Quote) -> Cost:
 
 
 def _shortfalls(priced: Quote) -> tuple[str, ...]:
-    sentences = [_APPROVALS[code] for code in priced.approval_problems]
+    problems = priced.approval_problems
+    if "not-approved" in problems:
+        problems = ("not-approved",)  # of a service that may do nothing, the allowances say nothing
+    sentences = [_APPROVALS[code] for code in problems]
     if priced.shortfall:
         sentences.append(
             f"the payment account has {short_token(priced.available)} USDFC free and needs "
@@ -270,9 +273,10 @@ def _shortfalls(priced: Quote) -> tuple[str, ...]:
     return tuple(sentences)
 
 
-def _remedy(priced: Quote) -> str | None:
+def _remedy(priced: Quote, network: str) -> str | None:
     if priced.affordable:
         return None
+    amount = short_token(priced.deposit) if priced.shortfall else None
     if priced.approval_problems:
-        return f"fpin payments setup --deposit {short_token(priced.deposit)}"
-    return f"fpin payments deposit {short_token(priced.deposit)}"
+        return f"fpin payments setup --network {network}" + (f" --deposit {amount}" if amount else "")
+    return f"fpin payments deposit {amount} --network {network}"
