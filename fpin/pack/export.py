@@ -12,6 +12,7 @@ from fpin.errors import LocalError
 from fpin.pack.hashing import Packed, digest
 from fpin.pack.layout import Layout
 from fpin.pack.source import header
+from fpin.pack.stream import Data
 
 
 def write_cars(
@@ -44,7 +45,7 @@ class _Writer:
         self._index = -1
         self._file: BinaryIO | None = None
 
-    def write(self, index: int, data: bytes | memoryview) -> None:
+    def write(self, index: int, data: Data) -> None:
         try:
             if index != self._index or self._file is None:
                 self._close_file()

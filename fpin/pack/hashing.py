@@ -1,9 +1,10 @@
 """From a layout to CIDs: one read of every file, leaves and piece commitments in the same pass, on all cores.
 
 Reading and hashing run in a pool, batch by batch; the thread that called takes the batches back in order,
-drops blocks that the piece already has, makes directories and file nodes, and hands what is left to the
-pool again, cut at the borders of the commitment's own blocks, for the piece's tree. So the result does not
-depend on the number of threads, and at most a few batches are in memory.
+drops blocks that the piece already has, and makes directories and file nodes. The pool guesses that nothing
+will be dropped and computes a batch's share of the piece commitment too, while the bytes are at hand; where
+the guess was wrong, that share is computed again. So the result does not depend on the number of threads,
+and at most a few batches are in memory.
 """
 
 from __future__ import annotations
@@ -14,23 +15,28 @@ from array import array
 from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, NamedTuple
 
 from fpin.pack.layout import HEADER_SIZE, Layout, PieceSpan
 from fpin.pack.nodes import DIGEST, make_block, section
 from fpin.pack.reading import Sections, check_symlink, read_sections
 from fpin.pack.source import PackedPiece, batches, filler, header
+from fpin.pack.stream import Data, Guess, Part, PieceStream, guess_roots
 from fpin.pack.tree import SYMLINK
-from fpin.piece import BLOCK_SIZE, MIN_PIECE_SIZE, HeldPiece, PieceTree
+from fpin.piece import MIN_PIECE_SIZE, HeldPiece
 
 if TYPE_CHECKING:
     from concurrent.futures import Executor, Future
 
-_BATCH = 4 * 2**20  # bytes of sections: large against the cost of a task (50 µs), small against memory
-_MAX_BLOCKS = 2048
-_MAX_PARTS = 16  # of one batch, before they are joined: many small updates cost more than a copy
+# Sixteen leaves of 1 MiB can be hashed side by side, faster than one by one (fpin.piece.leaves), but what is
+# in flight, a batch for each thread and one being placed, has to stay small.
+_MAX_BATCH = 16 * (2**20 + 40)  # bytes of sections
+_MAX_IN_FLIGHT = 3 * _MAX_BATCH
+_MAX_BLOCKS = 2048  # of a batch
+_MAX_PARTS = 16  # of a batch, before they are joined: many small parts cost more than a copy
 
-Sink = Callable[[int, bytes | memoryview], None]
+Sink = Callable[[int, Data], None]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,8 +63,8 @@ def digest(
     """Read and hash everything; return the root CID and the pieces, the same for any number of *jobs*.
 
     *jobs* is the number of threads, all cores by default. *progress* is told the bytes of content done
-    so far. *sink* is given every piece's bytes in order as they are made, with the number
-    of the piece; of its header, which needs the root CID, only `HEADER_SIZE` zero bytes.
+    so far. *sink* is given every piece's bytes in order as they are made, with the number of the piece; of
+    its header, which needs the root CID, only `HEADER_SIZE` zero bytes.
 
     Raises SourceChanged, naming the file, for one that is not what the layout was made from, and
     SourceError for one that cannot be read.
@@ -80,6 +86,31 @@ def available_cores() -> int:
     return os.cpu_count() or 1
 
 
+class _Batch(NamedTuple):
+    """A run of blocks, read; *guesses* has a row for each of its runs of leaves."""
+
+    start: int
+    stop: int
+    sections: Sections
+    guesses: list[Guess | None]
+    buffer: bytearray
+
+
+def _read(layout: Layout, start: int, stop: int, position: int | None, buffer: bytearray) -> _Batch:
+    """Read and hash a batch, and guess its roots if it may stand at *position* of its piece."""
+    sections = read_sections(layout, start, stop, buffer)
+    runs = list(layout.leaf_runs(start, stop))
+    if position is None:
+        return _Batch(start, stop, sections, [None] * len(runs), buffer)
+    shift = position - layout.offset(start)
+    guesses, read = [], 0
+    for first, end in runs:
+        offset, size = layout.offset(first), layout.offset(end) - layout.offset(first)
+        guesses.append(guess_roots(sections.data[read : read + size], shift + offset))
+        read += size
+    return _Batch(start, stop, sections, guesses, buffer)
+
+
 class _Digest:
     def __init__(
         self,
@@ -92,6 +123,8 @@ class _Digest:
         self.layout, self.pool, self.jobs = layout, pool, jobs
         self.progress, self.sink = progress, sink
         self.digests = bytearray(layout.block_count * DIGEST)
+        self.piece: _Piece | None = None  # being made
+        self.buffers: list[bytearray] = []  # free: used again, as fresh memory costs a tenth of the hashing
         self.done = 0  # bytes of content
 
     def run(self) -> Packed:
@@ -112,141 +145,107 @@ class _Digest:
         )
         return Packed(layout=layout, root_cid=root_cid, pieces=pieces)
 
-    def _reads(self) -> Iterator[tuple[int, int, Sections]]:
+    def _reads(self) -> Iterator[_Batch]:
         """Yield batches in order, while the pool reads and hashes those that follow."""
-        waiting: deque[tuple[int, int, Future[Sections]]] = deque()
+        waiting: deque[Future[_Batch]] = deque()
+        size = min(_MAX_BATCH, _MAX_IN_FLIGHT // (self.jobs + 1), self.layout.offset(self.layout.block_count))
         for span in self.layout.pieces:
-            for start, stop in batches(self.layout, span.first_block, span.end_block, _BATCH, _MAX_BLOCKS):
-                waiting.append((start, stop, self.pool.submit(read_sections, self.layout, start, stop)))
-                if len(waiting) > self.jobs:
-                    start, stop, future = waiting.popleft()
-                    yield start, stop, future.result()
+            for start, stop in batches(self.layout, span.first_block, span.end_block, size, _MAX_BLOCKS):
+                position = self._expected_position(span, start)
+                buffer = self.buffers.pop() if self.buffers else bytearray(size)
+                waiting.append(self.pool.submit(_read, self.layout, start, stop, position, buffer))
+                if len(waiting) >= self.jobs:
+                    yield waiting.popleft().result()
         while waiting:
-            start, stop, future = waiting.popleft()
-            yield start, stop, future.result()
+            yield waiting.popleft().result()
 
-    def _piece(
-        self, span: PieceSpan, reads: Iterator[tuple[int, int, Sections]]
-    ) -> tuple[HeldPiece, array[int]]:
-        piece = _Piece(self, span)
-        piece.append([bytes(HEADER_SIZE)])
+    def _expected_position(self, span: PieceSpan, block: int) -> int | None:
+        """Return where in its piece a block stands if nothing more is dropped; None if that is unlikely."""
+        position = HEADER_SIZE + self.layout.offset(block) - self.layout.offset(span.first_block)
+        if self.piece is None or self.piece.span is not span:
+            return position
+        return None if self.piece.dropping else position - self.piece.dropped_size
+
+    def _piece(self, span: PieceSpan, reads: Iterator[_Batch]) -> tuple[HeldPiece, array[int]]:
+        sink = partial(self.sink, span.index) if self.sink else None
+        stream = PieceStream(self.pool, self.jobs, sink)
+        stream.append([Part(bytes(HEADER_SIZE))])
+        piece = self.piece = _Piece(self.layout, span, self.digests)
         stop = span.first_block
         while stop < span.end_block:
-            start, stop, sections = next(reads)
-            piece.append(piece.place(start, stop, sections))
-            self.done += sections.content
-            if self.progress and sections.content:
+            batch = next(reads)
+            stop = batch.stop
+            stream.append(piece.place(batch), partial(self.buffers.append, batch.buffer))
+            self.done += batch.sections.content
+            if self.progress and batch.sections.content:
                 self.progress(self.done)
-        return piece.finish(), piece.dropped
+        if stream.size < MIN_PIECE_SIZE:
+            stream.append([Part(filler(piece.cid(span.first_block)))])
+        return stream.finish(HEADER_SIZE), piece.dropped
 
 
 class _Piece:
-    """A piece being made: what it has already, and its stream on the way into the tree."""
+    """What a piece has already, and which blocks it therefore drops."""
 
-    def __init__(self, digest: _Digest, span: PieceSpan) -> None:
-        self.digest, self.layout, self.span = digest, digest.layout, span
-        profile = digest.layout.profile
+    def __init__(self, layout: Layout, span: PieceSpan, digests: bytearray) -> None:
+        self.layout, self.span, self.digests = layout, span, digests
+        profile = layout.profile
         self.leaves: set[bytes] = set()  # digests; blocks of another codec are other blocks
         self.nodes = self.leaves if profile.leaf_prefix == profile.node_prefix else set[bytes]()
         self.dropped = array("Q")
-        self.size = 0
-        self._tree = PieceTree()
-        self._block = 0  # of the tree
-        self._border = bytearray()  # what does not fill a block of the tree yet
-        self._hashing: deque[Future[None]] = deque()
+        self.dropped_size = 0  # bytes of sections
+        self.dropping = False  # the last batch had something to drop: the next is likely to have too
 
-    def place(self, start: int, stop: int, sections: Sections) -> list[bytes | memoryview]:
+    def cid(self, block: int) -> bytes:
+        return self.layout.block_prefix(block) + bytes(self.digests[block * DIGEST : (block + 1) * DIGEST])
+
+    def place(self, batch: _Batch) -> list[Part]:
         """Note the digests of a batch and return its bytes: every block once, directories included."""
-        parts: list[bytes | memoryview] = []
-        position = hashed = 0
-        for made in [*self.layout.made_blocks(start, stop), stop]:
-            if made > start:
-                size = self.layout.offset(made) - self.layout.offset(start)
-                count = (made - start) * DIGEST
-                data, digests = (
-                    sections.data[position : position + size],
-                    sections.digests[hashed : hashed + count],
-                )
-                self._place_leaves(start, data, digests, parts)
-                position, hashed = position + size, hashed + count
-            if made < stop:
-                self._place_made(made, parts)
-            start = made + 1
-        return [b"".join(parts)] if len(parts) > _MAX_PARTS else parts
+        dropped = len(self.dropped)
+        parts: list[Part] = []
+        read = hashed = 0
+        runs = self.layout.leaf_runs(batch.start, batch.stop)
+        for (start, end), guess in zip(runs, batch.guesses, strict=True):
+            size, count = self.layout.offset(end) - self.layout.offset(start), (end - start) * DIGEST
+            if count:
+                data = batch.sections.data[read : read + size]
+                names = batch.sections.digests[hashed : hashed + count]
+                parts += self._leaves(start, data, names, guess)
+            if end < batch.stop:
+                parts += self._made(end)
+            read, hashed = read + size, hashed + count
+        self.dropping = len(self.dropped) > dropped
+        return [Part(b"".join(part.data for part in parts))] if len(parts) > _MAX_PARTS else parts
 
-    def _place_leaves(
-        self, start: int, data: memoryview, digests: bytes, parts: list[bytes | memoryview]
-    ) -> None:
-        self.digest.digests[start * DIGEST : start * DIGEST + len(digests)] = digests
+    def _leaves(self, start: int, data: memoryview, digests: bytes, guess: Guess | None) -> list[Part]:
+        self.digests[start * DIGEST : start * DIGEST + len(digests)] = digests
         names = [digests[at : at + DIGEST] for at in range(0, len(digests), DIGEST)]
         fresh = set(names)
         if len(fresh) == len(names) and self.leaves.isdisjoint(fresh):  # nearly always
             self.leaves |= fresh
-            parts.append(data)
-            return
-        base = self.layout.offset(start)
+            return [Part(data, guess)]
+        parts, base = [], self.layout.offset(start)
         for block, name in enumerate(names, start):
             if name in self.leaves:
-                self.dropped.append(block)
+                self._drop(block)
                 continue
             self.leaves.add(name)
-            parts.append(data[self.layout.offset(block) - base : self.layout.offset(block + 1) - base])
+            parts.append(Part(data[self.layout.offset(block) - base : self.layout.offset(block + 1) - base]))
+        return parts
 
-    def _place_made(self, block: int, parts: list[bytes | memoryview]) -> None:
+    def _made(self, block: int) -> list[Part]:
         entry = self.layout.entry_at(block)
         if self.layout.tree.kinds[entry] == SYMLINK:
             check_symlink(self.layout, entry)
-        data = make_block(self.layout, self.digest.digests, block)
+        data = make_block(self.layout, self.digests, block)
         name = hashlib.sha256(data).digest()
-        self.digest.digests[block * DIGEST : (block + 1) * DIGEST] = name
+        self.digests[block * DIGEST : (block + 1) * DIGEST] = name
         if name in self.nodes:
-            self.dropped.append(block)
-            return
+            self._drop(block)
+            return []
         self.nodes.add(name)
-        parts.append(section(self.layout.profile.node_prefix, name, data))
+        return [Part(section(self.layout.profile.node_prefix, name, data))]
 
-    def append(self, parts: list[bytes | memoryview]) -> None:
-        """Take the next bytes of the piece: to the sink, and to the tree as whole blocks of it."""
-        whole: list[tuple[int, bytearray | memoryview]] = []
-        for part in parts:
-            self.size += len(part)
-            if self.digest.sink:
-                self.digest.sink(self.span.index, part)
-            view = memoryview(part)
-            if self._border:
-                missing = BLOCK_SIZE - len(self._border)
-                self._border += view[:missing]
-                view = view[missing:]
-                if len(self._border) == BLOCK_SIZE:
-                    whole.append(self._next_blocks(self._border))
-                    self._border = bytearray()
-            rest = len(view) - len(view) % BLOCK_SIZE
-            if rest:
-                whole.append(self._next_blocks(view[:rest]))
-            self._border += view[rest:]
-        if whole:
-            self._hashing.append(self.digest.pool.submit(_fill, self._tree, whole))
-        while len(self._hashing) > self.digest.jobs:
-            self._hashing.popleft().result()
-
-    def finish(self) -> HeldPiece:
-        """End the piece, with one more block if it is smaller than a piece may be; its header stays open."""
-        if self.size < MIN_PIECE_SIZE:
-            first = self.span.first_block
-            digest = bytes(self.digest.digests[first * DIGEST : (first + 1) * DIGEST])
-            self.append([filler(self.layout.block_prefix(first) + digest)])
-        while self._hashing:
-            self._hashing.popleft().result()
-        if self._border:
-            self._tree.fill(self._block, self._border)
-        return self._tree.hold(HEADER_SIZE)
-
-    def _next_blocks(self, data: bytearray | memoryview) -> tuple[int, bytearray | memoryview]:
-        block = self._block
-        self._block += len(data) // BLOCK_SIZE
-        return block, data
-
-
-def _fill(tree: PieceTree, runs: list[tuple[int, bytearray | memoryview]]) -> None:
-    for block, data in runs:
-        tree.fill(block, data)
+    def _drop(self, block: int) -> None:
+        self.dropped.append(block)
+        self.dropped_size += self.layout.offset(block + 1) - self.layout.offset(block)

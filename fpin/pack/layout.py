@@ -139,6 +139,13 @@ class Layout:
                 yield from range(low, high)
             entry += 1
 
+    def leaf_runs(self, start: int, stop: int) -> Iterator[tuple[int, int]]:
+        """Yield the runs of leaves among the blocks *start* to *stop*; one, maybe empty, before any other."""
+        for made in self.made_blocks(start, stop):
+            yield start, made
+            start = made + 1
+        yield start, stop
+
     def _fill(self) -> None:
         cid_size, chunk = self.profile.cid_size, self.profile.chunk_size
         raw, framed = self.profile.raw_leaves, self.profile

@@ -17,7 +17,9 @@ from fpin.pack.layout import Layout
 from fpin.pack.nodes import DIGEST
 from fpin.pack.shape import leaf_frame
 from fpin.pack.tree import FILE
+from fpin.piece.leaves import sha256_many
 
+_SMALL = 2**16  # bytes of a file: larger ones are read straight into their places, and hashed side by side
 # Not a pipe that took a file's place: opening one would wait for its other end for ever.
 _FLAGS = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0)
 
@@ -31,30 +33,36 @@ class Sections:
     content: int  # bytes of files in them
 
 
-def read_sections(layout: Layout, start: int, stop: int) -> Sections:
-    """Read and hash what the blocks *start* to *stop* hold of files.
+def read_sections(layout: Layout, start: int, stop: int, buffer: bytearray | None = None) -> Sections:
+    """Read and hash what the blocks *start* to *stop* hold of files, into *buffer* if it is large enough.
 
     Raises SourceChanged, naming the file, when it is not the one the tree was made from, and SourceError
     when it cannot be read.
     """
-    # More than needed where directories stand between.
-    reader = _Reader(layout, layout.offset(stop) - layout.offset(start))
+    size = layout.offset(stop) - layout.offset(start)  # more than needed where directories stand between
+    if buffer is None or len(buffer) < size:
+        buffer = bytearray(size)
+    reader = _Reader(layout, memoryview(buffer))
     reader.read(start, stop)
-    return Sections(reader.view[: reader.position], b"".join(reader.digests), reader.content)
+    return reader.finish()
 
 
 class _Reader:
-    def __init__(self, layout: Layout, size: int) -> None:
+    def __init__(self, layout: Layout, view: memoryview) -> None:
         self.layout = layout
         self.tree = layout.tree
         self.profile = layout.profile
-        self.view = memoryview(bytearray(size))
+        self.view = view
         self.position = 0
         self.digests: list[bytes] = []
+        self.unhashed: list[
+            tuple[int, int, int]
+        ] = []  # row of the digest; start and end of the block in the view
         self.content = 0
 
     def read(self, start: int, stop: int) -> None:
-        tree, chunk, firsts = self.tree, self.profile.chunk_size, self.layout.first_blocks
+        tree, firsts = self.tree, self.layout.first_blocks
+        small = min(self.profile.chunk_size, _SMALL)
         folder, parent = b"", -1
         for entry in range(self.layout.entry_at(start), self.layout.entry_at(stop - 1) + 1):
             if tree.kinds[entry] != FILE:
@@ -65,7 +73,7 @@ class _Reader:
                     parent = tree.parents[entry]
                     folder = os.path.join(tree.source_path(parent), b"")
                 path = folder + tree.names[entry]
-            if tree.sizes[entry] <= chunk:
+            if tree.sizes[entry] <= small:
                 self._small(entry, path)
             else:
                 self._large(entry, path, start - firsts[entry], stop - firsts[entry])
@@ -94,13 +102,14 @@ class _Reader:
         self.content += size
 
     def _large(self, entry: int, path: bytes, start: int, stop: int) -> None:
-        """Read those leaves of one file that are among its blocks *start* to *stop*."""
+        """Read those leaves of a file that are among its blocks *start* to *stop*, straight into place."""
         shape = self.layout.shape(entry)
         leaf, end = shape.leaf_at_or_after(max(start, 0)), shape.leaf_at_or_after(stop)
         if leaf == end:
             return
         descriptor = _open(path)
         try:
+            self._check(entry, path, os.fstat(descriptor), True)  # else it may be a pipe, which cannot seek
             os.lseek(descriptor, leaf * self.profile.chunk_size, os.SEEK_SET)
             with open(descriptor, "rb", buffering=0, closefd=False) as file:
                 whole = all(self._leaf(file, shape.content_size(0, index)) for index in range(leaf, end))
@@ -125,12 +134,20 @@ class _Reader:
             if not count:
                 return False
             data += count
-        digest = hashlib.sha256(view[cid_end:end]).digest()
-        view[cid_end - DIGEST : cid_end] = digest
         self.position = end
-        self.digests.append(digest)
+        self.unhashed.append((len(self.digests), cid_end, end))
+        self.digests.append(b"")
         self.content += size
         return True
+
+    def finish(self) -> Sections:
+        """Hash the large blocks side by side, put the digests in their places, and return what was read."""
+        view = self.view
+        hashed = sha256_many([view[start:end] for _, start, end in self.unhashed])
+        for place, (row, start, _) in enumerate(self.unhashed):
+            digest = hashed[place * DIGEST : (place + 1) * DIGEST]
+            self.digests[row] = view[start - DIGEST : start] = digest
+        return Sections(view[: self.position], b"".join(self.digests), self.content)
 
     def _check(self, entry: int, path: bytes, status: os.stat_result, whole: bool) -> None:
         tree = self.tree

@@ -123,15 +123,14 @@ class PackedPiece:
         layout, read = self.layout, read_sections(self.layout, start, stop)
         parts: list[bytes | memoryview] = []
         position = hashed = 0
-        for made in [*layout.made_blocks(start, stop), stop]:
-            count = (made - start) * DIGEST
-            if read.digests[hashed : hashed + count] != self.digests[start * DIGEST : made * DIGEST]:
-                raise self._first_change(start, made, read.digests[hashed:])
-            size = layout.offset(made) - layout.offset(start)
+        for first, end in layout.leaf_runs(start, stop):
+            count, size = (end - first) * DIGEST, layout.offset(end) - layout.offset(first)
+            if read.digests[hashed : hashed + count] != self.digests[first * DIGEST : end * DIGEST]:
+                raise self._first_change(first, end, read.digests[hashed:])
             parts.append(read.data[position : position + size])
-            if made < stop:
-                parts.append(self._made_section(made))
-            position, hashed, start = position + size, hashed + count, made + 1
+            if end < stop:
+                parts.append(self._made_section(end))
+            position, hashed = position + size, hashed + count
         return b"".join(parts)
 
     def _made_section(self, block: int) -> bytes:

@@ -6,7 +6,7 @@ import fnmatch
 import os
 import re
 import stat
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from fpin.errors import SourceError
@@ -39,7 +39,8 @@ class _Walker:
     def __init__(self, base: bytes, *, hidden: bool, exclude: Sequence[str], follow: bool) -> None:
         self.base = base
         self.hidden = hidden
-        self.excluded = _matcher(exclude)
+        self.excluded = _pattern([glob for glob in exclude if not glob.endswith("/")])
+        self.excluded_folders = _pattern([glob[:-1] for glob in exclude if glob.endswith("/")])
         self.stat = os.stat if follow else os.lstat
         self.tree = Tree(os.path.basename(os.fsdecode(base)) or "root", follow=follow)
         self.open: set[tuple[int, int]] = set()  # device and inode of the directories we are in
@@ -74,20 +75,21 @@ class _Walker:
         while names:
             name = names.pop()
             path = prefix + name
-            if (not self.hidden and name[0] == _DOT) or (self.excluded and self._left_out(path, name, "")):
+            if (not self.hidden and name[0] == _DOT) or self._matches(self.excluded, path, name):
                 continue
             check_name(name, path)
             status = self._status(path)
             if not stat.S_ISDIR(status.st_mode):
                 self._leaf(path, name, status)
-            elif not (self.excluded and self._left_out(path, name, "/")):
+            elif not self._matches(self.excluded_folders, path, name):
                 return self._enter(path, name, status)
         return None
 
-    def _left_out(self, path: bytes, name: bytes, end: str) -> bool:
-        assert self.excluded
+    def _matches(self, pattern: re.Pattern[str] | None, path: bytes, name: bytes) -> bool:
+        if pattern is None:
+            return False
         relative = os.fsdecode(path[len(self.base) :]).replace(os.sep, "/").lstrip("/")
-        return bool(self.excluded(relative + end) or self.excluded(os.fsdecode(name) + end))
+        return bool(pattern.match(relative) or pattern.match(os.fsdecode(name)))
 
     def _enter(self, path: bytes, name: bytes, status: os.stat_result) -> _Folder:
         try:
@@ -140,10 +142,8 @@ class _Folder:
         self.path, self.name, self.names, self.first, self.identity = path, name, names, first, identity
 
 
-def _matcher(patterns: Sequence[str]) -> Callable[[str], object] | None:
-    if not patterns:
-        return None
-    return re.compile("|".join(fnmatch.translate(pattern) for pattern in patterns)).match
+def _pattern(globs: Sequence[str]) -> re.Pattern[str] | None:
+    return re.compile("|".join(map(fnmatch.translate, globs))) if globs else None
 
 
 def _unreadable(path: bytes, what: str, exc: OSError) -> SourceError:
