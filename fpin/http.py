@@ -7,15 +7,14 @@ providers, nodes or indexers: a caller says what to call the peer in messages an
 from __future__ import annotations
 
 import contextlib
-import itertools
 import json as jsonlib
-import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from fpin._version import __version__
 from fpin.errors import FpinError, Unavailable
+from fpin.ipld.jsonbytes import read_json
 
 if TYPE_CHECKING:
     import httpx
@@ -179,26 +178,6 @@ def transport_errors(peer: str, error: type[FpinError]) -> Iterator[None]:
         raise error(f"{peer}: not an http or https address") from exc
     except (httpx.TransportError, httpx.InvalidURL, httpx.DecodingError) as exc:
         raise error(f"{peer} cannot be reached: {str(exc) or type(exc).__name__}") from exc
-
-
-# Everything in JSON but brackets: strings first, since brackets inside them count for nothing.
-_NO_BRACKETS = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"|[^][{}"]+', re.DOTALL)
-_MAX_NESTING = 100
-
-
-def read_json(body: bytes) -> Any:
-    """Return the JSON in *body*, from whomever it came; ValueError when it is none.
-
-    The parser of the standard library recurses, and is stopped by the recursion limit alone. eth-account
-    (through py_ecc) raises that limit beyond what the stack holds, and then 100 kB of ``[`` end the process.
-    """
-    if body.count(b"[") + body.count(b"{") > _MAX_NESTING:
-        brackets = _NO_BRACKETS.sub(b"", body)
-        depths = itertools.accumulate(1 if bracket in b"[{" else -1 for bracket in brackets)
-        if max(depths, default=0) > _MAX_NESTING:
-            raise ValueError(f"JSON is nested more than {_MAX_NESTING} levels deep")
-    # Decoded here, because the parser would also take UTF-16 and 32, where a quote is not what it was above.
-    return jsonlib.loads(body.decode("utf-8"))
 
 
 def was_never_sent(error: FpinError) -> bool:

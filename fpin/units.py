@@ -56,10 +56,20 @@ def parse_token(text: str) -> int:
 
 
 def short_token(units: int, *, digits: int = 4) -> str:
-    """Return *units* in tokens for people: rounded to *digits* decimals, but nothing that costs becomes "0".
+    """Return what is needed, in tokens for people: rounded up to *digits* decimals, so that it suffices.
 
-    >>> short_token(120_000_000_000_000_001), short_token(1), short_token(0), short_token(5 * ONE_TOKEN)
-    ('0.12', '0.0001', '0', '5')
+    >>> short_token(120_000_000_000_000_001), short_token(0), short_token(5 * ONE_TOKEN)
+    ('0.1201', '0', '5')
+    """
+    step = 10 ** (DECIMALS - digits)
+    return format_token(-(-units // step) * step)
+
+
+def round_token(units: int, *, digits: int = 4) -> str:
+    """Return what something costs or holds, in tokens for people: rounded, but nothing becomes "0".
+
+    >>> round_token(120_000_000_000_000_001), round_token(1), round_token(0)
+    ('0.12', '0.0001', '0')
     """
     step = 10 ** (DECIMALS - digits)
     rounded = (units + step // 2) // step * step

@@ -11,7 +11,7 @@ from io import TextIOWrapper
 
 from fpin.cli.exits import way_out
 from fpin.errors import FpinError, LocalError
-from fpin.units import parse_token, short_token
+from fpin.units import parse_token, round_token
 
 
 def print_json(schema: str, fields: Mapping[str, object]) -> None:
@@ -70,8 +70,8 @@ def print_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
 
 
 def short(amount: str) -> str:
-    """Return an exact amount of tokens as people want to read it, rounded up."""
-    return short_token(parse_token(amount))
+    """Return an exact amount of tokens as people want to read it, rounded."""
+    return round_token(parse_token(amount))
 
 
 def print_failure(error: FpinError, code: int, *, as_json: bool, kind: str | None = None) -> None:

@@ -12,9 +12,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from fpin.errors import VerificationFailed
-from fpin.http import read_json
 from fpin.ipld import cid as cids
 from fpin.ipld import dagcbor, protobuf, varint
+from fpin.ipld.jsonbytes import read_json
 from fpin.routing import peer_id
 
 NO_ENTRIES = cids.parse_cid("bafkreehdwdcefgh4dqkjv67uzcmw7oje")

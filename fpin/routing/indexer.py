@@ -12,8 +12,9 @@ from dataclasses import dataclass
 from typing import Literal
 
 from fpin.errors import IndexerUnavailable, VerificationFailed
-from fpin.http import Http, Reply, Timeout, read_json, retry_after
+from fpin.http import Http, Reply, Timeout, retry_after
 from fpin.ipld import cid as cids
+from fpin.ipld.jsonbytes import read_json
 from fpin.routing import peer_id
 
 TIMEOUT = Timeout(connect=10, io=10)

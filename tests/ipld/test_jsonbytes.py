@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from fpin.http import read_json
+from fpin.ipld.jsonbytes import read_json
 
 
 @pytest.fixture
