@@ -110,18 +110,29 @@ def _sources(services: Services, root_cid: bytes, pin: Pin | None) -> Iterable[G
     if pin is not None:
         # Every holder of any piece: content cut over several pieces may lie at several providers.
         urls |= dict.fromkeys(copy.provider_url for piece in reversed(pin.pieces) for copy in piece.held)
-    urls |= dict.fromkeys(_routed(services, root_cid))
+    urls |= dict.fromkeys(_routed(services, root_cid, pin))
+    yield from (Gateway(url, services.http) for url in urls)
     if services.gate.is_open(root_cid):
-        urls |= dict.fromkeys(services.gateways)
-    return (Gateway(url, services.http) for url in urls)
+        # Once the root was found, so are the blocks below it that a broken-off CAR makes us ask for.
+        yield from (
+            Gateway(url, services.http, before=lambda cid: services.gate.open([cid]))
+            for url in services.gateways
+        )
 
 
-def _routed(services: Services, root_cid: bytes) -> list[str]:
-    """Ask the indexer that keeps no empty answers who serves *root_cid* over HTTP."""
+def _routed(services: Services, root_cid: bytes, pin: Pin | None) -> list[str]:
+    """Ask the indexer that keeps no empty answers who serves *root_cid* over HTTP.
+
+    Opens the gate where public routers can do no harm by looking: for content of others that is found, and
+    for a pin of ours that is found at one of its own providers. A record of somebody else's copy would make
+    caches keep a list without ours (gotcha G2).
+    """
     indexer = services.backend.peers(services.gate).poll
     if indexer is None:
         return []
     answer = indexer.find(root_cid)
-    if answer.state == "found":
+    own = {copy.provider_url for copy in pin.copies} if pin else set()
+    urls = [url for record in answer.records for address in record.addresses if (url := url_of(address))]
+    if urls and (pin is None or own & set(urls)):
         services.gate.open([root_cid])
-    return [url for record in answer.records for address in record.addresses if (url := url_of(address))]
+    return urls

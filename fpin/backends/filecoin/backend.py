@@ -20,6 +20,7 @@ from fpin.piece import PieceCid
 from fpin.provider.api import ProviderApi
 from fpin.provider.results import PieceStatus
 from fpin.routing import Gate, Indexer, Peers, Publisher
+from fpin.routing.peer_id import from_capability
 from fpin.store import ON_CHAIN, UNFINISHED, Copy, Pin
 from fpin.units import EPOCHS_PER_MONTH, format_token, short_token
 
@@ -36,6 +37,7 @@ class FilecoinBackend:
 
     def __init__(self, account: Account) -> None:
         self._account = account
+        self._publishers: dict[int, Publisher] = {}
 
     @property
     def network(self) -> str:
@@ -216,7 +218,7 @@ class FilecoinBackend:
             provider_id=copy.provider_id,
             service_url=record.service_url,
             piece_cid=PieceCid.parse(piece_cid),
-            peer_id=record.ipni_peer_id,
+            peer_id=from_capability(record.ipni_peer_id) if record.ipni_peer_id else None,
             not_expected=None if record.ipni_ipfs else "the provider does not advertise IPFS content",
         )
 
@@ -233,9 +235,14 @@ class FilecoinBackend:
         )
 
     def _publisher(self, copy: routing.Copy) -> Publisher | None:
+        """Return the provider's advertisement chain, one for a run: it remembers what it has read."""
         if copy.peer_id is None:
             return None
-        return Publisher(copy.service_url, copy.peer_id, self._account.http)
+        known = self._publishers.get(copy.provider_id)
+        if known is None:
+            known = Publisher(copy.service_url, copy.peer_id, self._account.http)
+            self._publishers[copy.provider_id] = known
+        return known
 
     def _piece_status(self, copy: routing.Copy) -> PieceStatus | None:
         api = ProviderApi(copy.service_url, self._account.http, provider_id=copy.provider_id)
