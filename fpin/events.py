@@ -4,7 +4,7 @@ Flows and backends emit them, only the command line turns them into words; so th
 
 Order during `add`::
 
-    Walked Planned Quoted (Hashing)* Packed
+    (Spooling)* Walked Planned Quoted (Hashing)* Packed
       (ProviderChosen ((Uploading)* Parked)* Signing Submitted Confirmed | CopyFailed)*
       (RoutingAsked)* RoutingEnded
 
@@ -20,6 +20,13 @@ from dataclasses import dataclass
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Event:
     """Base of all events."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Spooling(Event):
+    """Input that can be read only once is being kept in a file."""
+
+    done: int  # bytes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -30,6 +30,11 @@ class Folders:
         return self.data / "fpin.sqlite"
 
     @property
+    def spool(self) -> Path:
+        """Input that can be read only once, while it is needed."""
+        return self.cache / "spool"
+
+    @property
     def devnet_info(self) -> Path:
         return self.devnet / "devnet-info.json"
 

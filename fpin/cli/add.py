@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from fpin.cli import exits, options
+from fpin.cli.content import STDIN, contents
 from fpin.cli.output import print_json, print_text, short
 from fpin.cli.session import Session
 from fpin.errors import UsageError
@@ -36,7 +37,7 @@ MaxCost = Annotated[
 
 
 def add(
-    path: options.Source,
+    paths: options.Sources,
     network: options.Network = DEFAULT_NETWORK,
     rpc_url: options.RpcUrl = None,
     copies: Copies = 2,
@@ -48,6 +49,7 @@ def add(
         list[str] | None, typer.Option(metavar="KEY=VALUE", help="Written beside each piece on chain.")
     ] = None,
     profile: options.Profile = "unixfs-v1-2025",
+    wrap: options.Wrap = False,
     hidden: options.Hidden = False,
     exclude: options.Exclude = None,
     max_cost: MaxCost = None,
@@ -66,31 +68,33 @@ def add(
     Running the same command again continues where it ended, and pays nothing twice.
     """
     from fpin.flows import add as flow
-    from fpin.flows.packing import Content
 
     session = Session(network=network, rpc_url=rpc_url, json=json, quiet=quiet, verbose=verbose)
-    request = flow.AddRequest(
-        content=Content(path=path, hidden=hidden, exclude=tuple(exclude or ()), profile=profile),
-        wish=_wish(copies, provider, exclude_provider, data_set),
-        name=name,
-        metadata=_pairs(metadata),
-        max_cost=_amount(max_cost),
-        wait_for=wait_for,
-        dry_run=dry_run,
-    )
-    with session.printer() as printer, session.services(printer) as services:
+    wish = make_wish(copies, provider, exclude_provider, data_set)
+    pairs = pairs_of(metadata)
+    ceiling = amount(max_cost)
+    with (
+        session.printer() as printer,
+        session.services(printer) as services,
+        contents(
+            paths, printer, name=name, wrap=wrap, hidden=hidden, exclude=exclude, profile=profile
+        ) as content,
+    ):
+        request = flow.AddRequest(
+            content=content,
+            wish=wish,
+            name=name,
+            metadata=pairs,
+            max_cost=ceiling,
+            wait_for=wait_for,
+            dry_run=dry_run,
+        )
         result = flow.add(services, request, on_event=printer)
-    if json:
-        print_json("fpin.add/1", dataclasses.asdict(result))
-    elif quiet:
-        print_text(result.root_cid or "")
-    else:
-        _show(result, wait_for)
-    return exits.DONE if result.complete or result.dry_run else exits.PARTIAL
+    return tell(session, result, wait_for)
 
 
 def cost(
-    path: options.Source,
+    paths: options.Sources,
     network: options.Network = DEFAULT_NETWORK,
     rpc_url: options.RpcUrl = None,
     copies: Copies = 2,
@@ -98,6 +102,7 @@ def cost(
     exclude_provider: Excluded = None,
     data_set: DataSets = None,
     profile: options.Profile = "unixfs-v1-2025",
+    wrap: options.Wrap = False,
     hidden: options.Hidden = False,
     exclude: options.Exclude = None,
     json: options.Json = False,
@@ -105,12 +110,19 @@ def cost(
 ) -> int:
     """Show what storing PATH costs. Reads names and sizes only."""
     from fpin.flows import add as flow
-    from fpin.flows.packing import Content
 
+    if STDIN in paths:
+        raise UsageError(
+            "standard input says nothing about its size",
+            hint="fpin add - --dry-run reads it and shows the price",
+        )
     session = Session(network=network, rpc_url=rpc_url, json=json, verbose=verbose)
-    content = Content(path=path, hidden=hidden, exclude=tuple(exclude or ()), profile=profile)
-    wish = _wish(copies, provider, exclude_provider, data_set)
-    with session.printer() as printer, session.services(printer) as services:
+    wish = make_wish(copies, provider, exclude_provider, data_set)
+    with (
+        session.printer() as printer,
+        session.services(printer) as services,
+        contents(paths, printer, wrap=wrap, hidden=hidden, exclude=exclude, profile=profile) as content,
+    ):
         result = flow.price(services, content, wish, on_event=printer)
     if json:
         print_json("fpin.cost/1", dataclasses.asdict(result))
@@ -123,6 +135,17 @@ def cost(
         for sentence in result.shortfalls:
             print_text(f"not yet:  {sentence}")
     return exits.DONE
+
+
+def tell(session: Session, result: AddResult, wait_for: str) -> int:
+    """Print what became of an add and return the exit code."""
+    if session.json:
+        print_json("fpin.add/1", dataclasses.asdict(result))
+    elif session.quiet:
+        print_text(result.root_cid or "")
+    else:
+        _show(result, wait_for)
+    return exits.DONE if result.complete or result.dry_run else exits.PARTIAL
 
 
 def _show(result: AddResult, wait_for: str) -> None:
@@ -145,7 +168,7 @@ def _show(result: AddResult, wait_for: str) -> None:
         print_text(f"not complete: not everything is {wait_for} yet; the same command continues")
 
 
-def _wish(
+def make_wish(
     copies: int, provider: list[int] | None, exclude: list[int] | None, data_set: list[int] | None
 ) -> Wish:
     from fpin.backends.base import Wish
@@ -159,7 +182,7 @@ def _wish(
     )
 
 
-def _pairs(texts: list[str] | None) -> tuple[tuple[str, str], ...]:
+def pairs_of(texts: list[str] | None) -> tuple[tuple[str, str], ...]:
     pairs = []
     for text in texts or ():
         key, equals, value = text.partition("=")
@@ -169,7 +192,7 @@ def _pairs(texts: list[str] | None) -> tuple[tuple[str, str], ...]:
     return tuple(pairs)
 
 
-def _amount(text: str | None) -> Decimal | None:
+def amount(text: str | None) -> Decimal | None:
     if text is None:
         return None
     try:

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from fpin.cli import exits, options
+from fpin.cli.content import contents
 from fpin.cli.output import print_json, print_table, print_text
 from fpin.units import format_size
 
@@ -16,10 +17,14 @@ car_app = typer.Typer(help="Look into CAR files.", no_args_is_help=True)
 
 Cars = Annotated[list[Path], typer.Argument(metavar="FILE.car", help="CAR files, version 1 or 2.")]
 
+Name = Annotated[str | None, typer.Option(help="What standard input is called inside a directory.")]
+
 
 def cid(
-    path: options.Source,
+    paths: options.Sources,
+    name: Name = None,
     profile: options.Profile = "unixfs-v1-2025",
+    wrap: options.Wrap = False,
     hidden: options.Hidden = False,
     exclude: options.Exclude = None,
     json: options.Json = False,
@@ -29,8 +34,12 @@ def cid(
     from fpin.cli.progress import choose
     from fpin.flows import packing
 
-    content = packing.Content(path=path, hidden=hidden, exclude=tuple(exclude or ()), profile=profile)
-    with choose(json_output=json, quiet=quiet, verbose=False) as printer:
+    with (
+        choose(json_output=json, quiet=quiet, verbose=False) as printer,
+        contents(
+            paths, printer, name=name, wrap=wrap, hidden=hidden, exclude=exclude, profile=profile
+        ) as content,
+    ):
         result = packing.cid(content, on_event=printer)
     if json:
         print_json("fpin.cid/1", dataclasses.asdict(result))
@@ -44,12 +53,14 @@ def cid(
 
 
 def pack(
-    path: options.Source,
+    paths: options.Sources,
     output: Annotated[Path, typer.Option("--output", "-o", metavar="X.car", help="The CAR file to write.")],
     split: Annotated[
         bool, typer.Option("--split", help="Write X-0.car, X-1.car, … when one piece cannot hold it.")
     ] = False,
+    name: Name = None,
     profile: options.Profile = "unixfs-v1-2025",
+    wrap: options.Wrap = False,
     hidden: options.Hidden = False,
     exclude: options.Exclude = None,
     json: options.Json = False,
@@ -59,8 +70,12 @@ def pack(
     from fpin.cli.progress import choose
     from fpin.flows import packing
 
-    content = packing.Content(path=path, hidden=hidden, exclude=tuple(exclude or ()), profile=profile)
-    with choose(json_output=json, quiet=quiet, verbose=False) as printer:
+    with (
+        choose(json_output=json, quiet=quiet, verbose=False) as printer,
+        contents(
+            paths, printer, name=name, wrap=wrap, hidden=hidden, exclude=exclude, profile=profile
+        ) as content,
+    ):
         result = packing.pack(content, output, split=split, on_event=printer)
     if json:
         print_json("fpin.pack/1", dataclasses.asdict(result))

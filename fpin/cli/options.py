@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -29,7 +28,14 @@ Profile = Annotated[
     str,
     typer.Option("--profile", metavar="NAME", help="UnixFS profile; it decides the root CID."),
 ]
-Source = Annotated[
-    Path,
-    typer.Argument(metavar="PATH", help="File or directory. Taken as it is, never matched as a pattern."),
+Sources = Annotated[
+    list[str],
+    typer.Argument(
+        metavar="PATH… | -",
+        help="Files and directories, taken as they are, never matched as patterns; - is standard input. "
+        "Several become the entries of one directory.",
+    ),
+]
+Wrap = Annotated[
+    bool, typer.Option("--wrap", help="Put a single PATH into a directory too, so that its name is kept.")
 ]

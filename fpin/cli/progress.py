@@ -131,6 +131,8 @@ def choose(*, json_output: bool, quiet: bool, verbose: bool) -> Printer:
 
 def _movement(event: Event) -> tuple[str, int, int | None] | None:
     match event:
+        case events.Spooling():
+            return "reading standard input", event.done, None
         case events.Hashing():
             return "hashing", event.done, event.total
         case events.Uploading():

@@ -42,8 +42,10 @@ class Session:
         """
         # The rooms below take 0.1 s to import, and `fpin --help` needs none of them.
         from fpin.flows.services import connect
+        from fpin.pack.spool import sweep
 
         where = folders()
+        sweep(where.spool)
         if self.network != DEVNET:
             with connect(
                 network=self.network, rpc_url=self.rpc_url, folders=where, key=private_key()

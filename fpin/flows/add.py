@@ -1,8 +1,8 @@
-"""`add`: from a path to copies on Filecoin that routing finds."""
+"""`add` and `import`: from content to copies on Filecoin that routing finds."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 
@@ -10,12 +10,12 @@ from fpin import events
 from fpin.backends.base import Cost, Offer, Place, Wish
 from fpin.errors import Unaffordable, UsageError
 from fpin.events import OnEvent, ignore
-from fpin.flows.packing import Content, hash_all, lay_out
+from fpin.flows.packing import Content, lay_out
 from fpin.flows.report import PieceReport, report_pieces
 from fpin.flows.route import NOT_ASKED, RoutingReport, check_routing, urls
 from fpin.flows.services import Services
+from fpin.flows.sources import Hashed, LaidOut, Source
 from fpin.ipld.cid import format_cid
-from fpin.pack import Layout, Packed
 from fpin.store import ON_CHAIN, Copy, NewPiece, Pin
 
 GOALS = ("parked", "confirmed", "advertised", "retrievable")
@@ -27,7 +27,7 @@ SAMPLE = 3
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AddRequest:
-    content: Content
+    content: Source
     wish: Wish = field(default_factory=Wish)
     name: str | None = None
     metadata: tuple[tuple[str, str], ...] = ()  # of each piece, on chain
@@ -67,34 +67,33 @@ def add(services: Services, request: AddRequest, *, on_event: OnEvent = ignore) 
     if request.wait_for not in GOALS:
         raise UsageError(f"cannot wait for {request.wait_for!r}", hint=f"one of: {', '.join(GOALS)}")
     _check_names(services, request)
-    layout = lay_out(request.content, on_event=on_event)
-    offer = services.backend.offer(
-        [piece.max_size for piece in layout.pieces], request.wish, on_event=on_event
-    )
+    laid_out = request.content.lay_out(on_event=on_event)
+    offer = services.backend.offer(laid_out.piece_sizes, request.wish, on_event=on_event)
     _quoted(offer, on_event)
     _check_ceiling(offer, request.max_cost)
     # What was added from here before may need nothing more; only its root CID can tell.
     if not _known_path(services, request) or request.dry_run:
         _check_means(offer)
     if request.dry_run:
-        return _planned(services, request, layout, offer)
-    packed = hash_all(layout, on_event=on_event)
+        return _planned(services, request, laid_out, offer)
+    hashed = laid_out.hash(on_event=on_event)
     on_event(
         events.Packed(
-            root_cid=format_cid(packed.root_cid),
-            piece_cids=tuple(str(piece.piece_cid) for piece in packed.pieces),
+            root_cid=format_cid(hashed.root_cid),
+            piece_cids=tuple(str(piece.piece_cid) for piece in hashed.pieces),
         )
     )
-    pin = _record(services, request, packed)
+    pin = _record(services, request, hashed)
     before = {copy.copy for copy in pin.copies if copy.state in ON_CHAIN}
     services.backend.settle(pin, on_event=on_event)
     pin = services.store.pin(pin.pin)
     places = services.backend.places(pin, offer)
-    if _incomplete(pin, places):
+    sources = {str(piece.piece_cid): piece for piece in hashed.pieces}
+    if _incomplete(pin, places, sources):
         _check_means(offer)
         services.backend.put(
             pin,
-            {str(piece.piece_cid): piece for piece in packed.pieces},
+            sources,
             places,
             park_only=request.wait_for == "parked",
             on_event=on_event,
@@ -103,7 +102,7 @@ def add(services: Services, request: AddRequest, *, on_event: OnEvent = ignore) 
     else:
         on_event(events.Noted(text="it is stored already: nothing is uploaded and nothing paid"))
         cost = replace(offer.cost, per_month="0", fees="0", locked="0")
-    return _finish(services, request, pin.pin, cost, before, on_event)
+    return _finish(services, request, pin.pin, sources, cost, before, on_event)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -141,7 +140,13 @@ def price(services: Services, content: Content, wish: Wish, *, on_event: OnEvent
 
 
 def _finish(
-    services: Services, request: AddRequest, row: int, cost: Cost, before: set[int], on_event: OnEvent
+    services: Services,
+    request: AddRequest,
+    row: int,
+    asked: Container[str],
+    cost: Cost,
+    before: set[int],
+    on_event: OnEvent,
 ) -> AddResult:
     pin = services.store.pin(row)
     routing, findable = NOT_ASKED, True
@@ -165,7 +170,7 @@ def _finish(
         size=pin.size,
         files=pin.files,
         car_size=pin.car_size,
-        complete=findable and _reached(pin, request.wait_for),
+        complete=findable and _reached(pin, asked, request.wait_for),
         dry_run=False,
         pieces=report_pieces(pin, uploaded=uploaded_now),
         routing=routing,
@@ -174,15 +179,15 @@ def _finish(
     )
 
 
-def _planned(services: Services, request: AddRequest, layout: Layout, offer: Offer) -> AddResult:
+def _planned(services: Services, request: AddRequest, laid_out: LaidOut, offer: Offer) -> AddResult:
     return AddResult(
         network=services.backend.network,
         chain_id=services.backend.chain_id,
         name=request.name,
         root_cid=None,
-        size=layout.size,
-        files=layout.files,
-        car_size=layout.car_size,
+        size=laid_out.size,
+        files=laid_out.files,
+        car_size=sum(laid_out.piece_sizes),
         complete=False,
         dry_run=True,
         pieces=(),
@@ -192,32 +197,35 @@ def _planned(services: Services, request: AddRequest, layout: Layout, offer: Off
     )
 
 
-def _reached(pin: Pin, goal: str) -> bool:
+def _reached(pin: Pin, asked: Container[str], goal: str) -> bool:
     states = ON_CHAIN | ({"parked", "signed", "submitted"} if goal == "parked" else set())
     return all(
-        sum(copy.state in states for copy in piece.copies) >= pin.copies_wanted for piece in pin.pieces
+        sum(copy.state in states for copy in piece.copies) >= pin.copies_wanted
+        for piece in pin.pieces
+        if piece.piece_cid in asked
     )
 
 
-def _incomplete(pin: Pin, places: Sequence[Place]) -> bool:
+def _incomplete(pin: Pin, places: Sequence[Place], asked: Container[str]) -> bool:
+    """Tell whether a piece asked for is missing somewhere; the pin may have others, cut otherwise."""
     return any(
         place.provider_id not in {copy.provider_id for copy in piece.held}
         for place in places
         for piece in pin.pieces
+        if piece.piece_cid in asked
     )
 
 
-def _record(services: Services, request: AddRequest, packed: Packed) -> Pin:
-    root_cid = format_cid(packed.root_cid)
-    name = request.name or request.content.absolute.name or None
+def _record(services: Services, request: AddRequest, hashed: Hashed) -> Pin:
+    root_cid = format_cid(hashed.root_cid)
     return services.store.record_pin(
         chain_id=services.backend.chain_id,
-        root_cid=packed.root_cid,
-        name=name,
-        path=str(request.content.absolute),
+        root_cid=hashed.root_cid,
+        name=request.name or request.content.default_name,
+        path=request.content.stored_path,
         profile=request.content.profile,
-        size=packed.layout.size,
-        files=packed.layout.files,
+        size=hashed.size,
+        files=hashed.files,
         copies_wanted=request.wish.copies,
         metadata=_piece_metadata(request, root_cid),
         pieces=[
@@ -226,10 +234,10 @@ def _record(services: Services, request: AddRequest, packed: Packed) -> Pin:
                 size=piece.size,
                 sample=tuple(
                     format_cid(cid)
-                    for cid in piece.sample(SAMPLE, seed=int.from_bytes(packed.root_cid[-8:], "big"))
+                    for cid in piece.sample(SAMPLE, seed=int.from_bytes(hashed.root_cid[-8:], "big"))
                 ),
             )
-            for piece in packed.pieces
+            for piece in hashed.pieces
         ],
     )
 
@@ -247,7 +255,7 @@ def _check_names(services: Services, request: AddRequest) -> None:
 
 
 def _known_path(services: Services, request: AddRequest) -> bool:
-    path = str(request.content.absolute)
+    path = request.content.stored_path
     return any(pin.path == path for pin in services.store.pins(services.backend.chain_id))
 
 

@@ -1,32 +1,81 @@
-"""From a path to a root CID and pieces; and to CAR files. Offline: no account, nothing asked of anyone."""
+"""From paths to a root CID and pieces; and to CAR files. Offline: no account, nothing asked of anyone."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from fpin.errors import UsageError
 from fpin.events import Hashing, OnEvent, Planned, Walked, ignore
+from fpin.flows.sources import Hashed
 from fpin.ipld.cid import format_cid
-from fpin.pack import DEFAULT_PROFILE, Layout, Packed, digest, find_profile, plan, walk, write_cars
+from fpin.pack import (
+    DEFAULT_PROFILE,
+    Layout,
+    Packed,
+    Tree,
+    digest,
+    file_tree,
+    find_profile,
+    plan,
+    walk,
+    wrap,
+    write_cars,
+)
 from fpin.piece import MAX_PIECE_SIZE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Content:
-    """What to pack, and how."""
+    """What to pack, and how. Several *paths* become the entries of one directory, by their last names.
 
-    path: Path
+    *spooled*: the one path is where input was kept that came from no path; the store does not remember it,
+    and what it is called inside a wrapping directory is *name*.
+    """
+
+    paths: tuple[Path, ...]
+    spooled: bool = False
+    name: str | None = None
+    wrap: bool = False  # put even a single path into a directory
     hidden: bool = False
     exclude: tuple[str, ...] = ()
     profile: str = DEFAULT_PROFILE.name
 
     @property
-    def absolute(self) -> Path:
-        """The path as the store remembers it: absolute, without ``..``, links not followed."""
-        return absolute(self.path)
+    def stored_path(self) -> str | None:
+        return str(absolute(self.paths[0])) if len(self.paths) == 1 and not self.spooled else None
+
+    @property
+    def default_name(self) -> str | None:
+        return Path(self.stored_path).name or None if self.stored_path else None
+
+    def lay_out(self, *, on_event: OnEvent = ignore) -> LaidOutTree:
+        return LaidOutTree(lay_out(self, on_event=on_event))
+
+
+@dataclass(frozen=True, slots=True)
+class LaidOutTree:
+    """A layout as `add` sees it."""
+
+    layout: Layout
+
+    @property
+    def size(self) -> int:
+        return self.layout.size
+
+    @property
+    def files(self) -> int:
+        return self.layout.files
+
+    @property
+    def piece_sizes(self) -> list[int]:
+        return [piece.max_size for piece in self.layout.pieces]
+
+    def hash(self, *, on_event: OnEvent = ignore) -> Hashed:
+        packed = hash_all(self.layout, on_event=on_event)
+        return Hashed(root_cid=packed.root_cid, size=self.size, files=self.files, pieces=packed.pieces)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,19 +154,49 @@ def absolute(path: Path | str) -> Path:
 def lay_out(content: Content, *, on_event: OnEvent = ignore, piece_limit: int = MAX_PIECE_SIZE) -> Layout:
     """Return the plan of blocks and pieces for *content*; reads names and sizes only.
 
-    Raises UsageError for a path that is not there or an unknown profile, SourceError for what cannot be
-    stored.
+    Raises UsageError for a path that is not there, two of the same name or an unknown profile, SourceError
+    for what cannot be stored.
     """
     profile = find_profile(content.profile)
-    if not os.path.lexists(content.path):
-        raise UsageError(
-            f"{content.path} does not exist", hint="check the spelling; patterns are not expanded by fpin"
-        )
-    tree = walk(content.path, hidden=content.hidden, exclude=content.exclude)
+    tree = _tree(content)
     layout = plan(tree, profile=profile, piece_limit=piece_limit)
     on_event(Walked(files=layout.files, size=layout.size))
     on_event(Planned(pieces=len(layout.pieces), car_size=layout.car_size))
     return layout
+
+
+def _tree(content: Content) -> Tree:
+    if not content.wrap and len(content.paths) == 1:
+        return _one_tree(content, content.paths[0])
+    if not content.spooled:
+        _check_names_differ(content.paths)
+    return wrap([_one_tree(content, path) for path in content.paths], "")
+
+
+def _one_tree(content: Content, path: Path) -> Tree:
+    if not content.spooled:
+        check_exists(path)
+        return walk(path, hidden=content.hidden, exclude=content.exclude)
+    return file_tree(content.name or "", path)
+
+
+def check_exists(path: Path) -> None:
+    """Raise UsageError where there is nothing at *path*."""
+    if not os.path.lexists(path):
+        raise UsageError(
+            f"{path} does not exist", hint="check the spelling; patterns are not expanded by fpin"
+        )
+
+
+def _check_names_differ(paths: Sequence[Path]) -> None:
+    first: dict[str, Path] = {}
+    for path in paths:
+        other = first.setdefault(absolute(path).name, path)
+        if other is not path:
+            raise UsageError(
+                f"{other} and {path} have the same name, and would be one entry of the directory",
+                hint="store them one by one, or put them into folders of other names",
+            )
 
 
 def hash_all(layout: Layout, *, on_event: OnEvent = ignore, jobs: int | None = None) -> Packed:

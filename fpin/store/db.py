@@ -173,13 +173,12 @@ class Store:
         """Write down a pin and its pieces; for a root already there, what changed of it.
 
         A pin whose pieces were cut otherwise before gets the new pieces beside those that still have
-        copies: what is on chain is never forgotten.
+        copies: what may be on chain is never forgotten. The last of *pieces* holds the root.
         """
         with self._transaction():
             row = self._db.execute(
                 "SELECT pin FROM pins WHERE chain_id = ? AND root_cid = ?", (chain_id, root_cid)
             ).fetchone()
-            car_size = sum(piece.size for piece in pieces)
             if row is None:
                 cursor = self._db.execute(
                     """
@@ -195,7 +194,7 @@ class Store:
                         profile,
                         size,
                         files,
-                        car_size,
+                        0,  # known when the pieces are there
                         copies_wanted,
                         json.dumps(list(metadata)),
                         _now(),
@@ -206,19 +205,32 @@ class Store:
                 pin = row[0]
                 self._db.execute(
                     """
-                    UPDATE pins SET name = coalesce(?, name), path = coalesce(?, path), copies_wanted = ?
-                    WHERE pin = ?
+                    UPDATE pins SET name = coalesce(?, name), path = coalesce(?, path), profile = ?,
+                                    size = ?, files = ?, copies_wanted = ? WHERE pin = ?
                     """,
-                    (name, path, copies_wanted, pin),
+                    (name, path, profile, size, files, copies_wanted, pin),
                 )
+            self._drop_pieces(pin, keep={piece.piece_cid for piece in pieces})
             known = {piece.piece_cid for piece in self._pieces(pin)}
-            for position, piece in enumerate(pieces, start=len(known)):
+            row = self._db.execute("SELECT max(position) FROM pieces WHERE pin = ?", (pin,)).fetchone()
+            for position, piece in enumerate(pieces, start=0 if row[0] is None else row[0] + 1):
                 if piece.piece_cid not in known:
                     self._db.execute(
                         "INSERT INTO pieces (pin, position, piece_cid, size, sample) VALUES (?, ?, ?, ?, ?)",
                         (pin, position, piece.piece_cid, piece.size, json.dumps(list(piece.sample))),
                     )
+            self._db.execute(
+                "UPDATE pins SET car_size = (SELECT sum(size) FROM pieces WHERE pin = ?1) WHERE pin = ?1",
+                (pin,),
+            )
         return self.pin(pin)
+
+    def _drop_pieces(self, pin: int, *, keep: set[str]) -> None:
+        """Forget pieces of which nothing is left or was ever paid for; their history stays in the journal."""
+        ended = {CopyState.PLANNED, CopyState.PARKED, CopyState.FAILED, CopyState.GONE}
+        for piece in self._pieces(pin):
+            if piece.piece_cid not in keep and {copy.state for copy in piece.copies} <= ended:
+                self._db.execute("DELETE FROM pieces WHERE piece = ?", (piece.piece,))
 
     # Writing: the way in
 

@@ -202,3 +202,18 @@ def test_a_file_that_is_no_store_is_refused_by_name(path: Path) -> None:
 def test_the_store_is_readable_by_its_owner_only(path: Path) -> None:
     with Store(path):
         assert path.stat().st_mode & 0o077 == 0
+
+
+def test_pieces_of_which_nothing_is_left_make_way_when_the_content_is_cut_otherwise(path: Path) -> None:
+    with Store(path) as store:
+        [live, gone, failed] = add_all(store, record(store, pieces=("piece-a", "piece-b", "piece-c")))
+        store.mark_gone(gone)
+        store.mark_failed(failed, reason="no")
+        pin = record(store, pieces=("piece-x", "piece-b", "piece-y"))
+        assert [piece.piece_cid for piece in pin.pieces] == ["piece-a", "piece-b", "piece-x", "piece-y"]
+        assert pin.pieces[0].copies[0].copy == live
+        assert pin.car_size == 800
+        assert [piece.piece_cid for piece in record(store, pieces=("piece-z",)).pieces] == [
+            "piece-a",
+            "piece-z",
+        ]

@@ -48,12 +48,12 @@ class Adding:
     on_event: OnEvent
 
     def fill(self, place: Place, *, park_only: bool) -> None:
-        """Bring every piece of the pin to *place*.
+        """Bring every piece that there is a source of to *place*.
 
         Raises what stopped it; the store holds how far it came. What the chain already has is neither sent
         nor paid for again.
         """
-        for piece in self.pin.pieces:
+        for piece in self._wanted:
             if _copy_at(piece, place.provider_id) is None:
                 self.account.store.plan_copy(
                     piece.piece, provider_id=place.provider_id, provider_url=place.provider_url
@@ -306,8 +306,13 @@ class Adding:
         self.pin = self.account.store.pin(self.pin.pin)
 
     def _unfinished(self, place: Place) -> list[tuple[Piece, Copy]]:
-        pairs = [(piece, _copy_at(piece, place.provider_id)) for piece in self.pin.pieces]
+        pairs = [(piece, _copy_at(piece, place.provider_id)) for piece in self._wanted]
         return [(piece, copy) for piece, copy in pairs if copy is not None and copy.state in UNFINISHED]
+
+    @property
+    def _wanted(self) -> list[Piece]:
+        """The pieces to bring; the same content may lie in others, cut otherwise, which are left alone."""
+        return [piece for piece in self.pin.pieces if piece.piece_cid in self.sources]
 
     def _submissions(self, provider_id: int) -> list[Submission]:
         rows = {
