@@ -2,6 +2,7 @@
 
 ``python benchmarks/piece.py [--rounds N] [--size MiB]`` prints Markdown. Every round measures every candidate
 once, so that a slow moment of the machine meets all of them; a ratio is the median of the rounds' ratios.
+", 1" and ", 2" count the threads, for the Python twin the processes. Two need two free cores.
 """
 
 from __future__ import annotations
@@ -21,9 +22,10 @@ from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
 
-from fpin.piece import PieceHasher, core, sha256_many
+from fpin.piece import BLOCK_SIZE, PieceHasher, PieceTree, core, sha256_many
 
 MIB = 1 << 20
+SLICE = 8 * BLOCK_SIZE
 SLOW = {"vector": 4, "portable": 8, core.PYTHON: 16}  # hash only this part of the data
 
 Candidate = tuple[str, int, Callable[[], object]]  # name, bytes, work
@@ -44,9 +46,27 @@ def side_by_side(data: memoryview) -> None:
         sha256_many(whole[start : start + 16])
 
 
-def commit(name: str, pool: Executor | None, data: memoryview) -> None:
+def choose(name: str) -> None:
     os.environ["FPIN_PIECE_KERNEL"] = name
     core.implementation.cache_clear()
+
+
+def by_blocks(name: str, pool: Executor | None, data: memoryview) -> None:
+    """As the digest does it: slices of whole blocks, hashed in any order."""
+    choose(name)
+    tree = PieceTree()
+    slices = [(start // BLOCK_SIZE, data[start : start + SLICE]) for start in range(0, len(data), SLICE)]
+    if pool is None:
+        for block, part in slices:
+            tree.fill(block, part)
+    else:
+        for done in [pool.submit(tree.fill, block, part) for block, part in slices]:
+            done.result()
+    tree.finish()
+
+
+def by_stream(name: str, pool: Executor | None, data: memoryview) -> None:
+    choose(name)
     hasher = PieceHasher(pool)
     for chunk in chunks(data):
         hasher.update(chunk)
@@ -58,14 +78,17 @@ def candidates(data: memoryview, stack: ExitStack) -> Iterator[Candidate]:
     yield "sha256_many, 1 MiB chunks", len(data), partial(side_by_side, data)
     threads = stack.enter_context(ThreadPoolExecutor(2))
     processes = stack.enter_context(ProcessPoolExecutor(2, mp_context=get_context("spawn")))
+    best = core.implementation()
     for name in core.implementations():
         part = data[: len(data) // SLOW.get(name, 1)]
-        yield f"{name}, alone", len(part), partial(commit, name, None, part)
+        yield f"{name}, 1", len(part), partial(by_blocks, name, None, part)
         if name == core.PYTHON:
             # The workers read the variable when they start, which is at the first use of the pool.
-            yield f"{name}, 2 processes", len(part), partial(commit, name, processes, part)
+            yield f"{name}, 2", len(part), partial(by_stream, name, processes, part)
         else:
-            yield f"{name}, 2 threads", len(part), partial(commit, name, threads, part)
+            yield f"{name}, 2", len(part), partial(by_blocks, name, threads, part)
+    yield f"{best}, stream of 1 MiB chunks, 1", len(data), partial(by_stream, best, None, data)
+    yield f"{best}, stream of 1 MiB chunks, 2", len(data), partial(by_stream, best, threads, data)
 
 
 def measure(data: memoryview, rounds: int) -> dict[str, list[float]]:
@@ -108,10 +131,9 @@ def report(rates: dict[str, list[float]], *, size: int, rounds: int) -> Iterator
         ratios = [value / one for value, one in zip(values, rates["U"], strict=True)]
         yield f"| {name} | {spread(speeds)} | {spread(ratios)} |"
     yield ""
-    for name in core.implementations():
-        pair = "processes" if name == core.PYTHON else "threads"
-        two, one = rates[f"{name}, 2 {pair}"], rates[f"{name}, alone"]
-        yield f"- {name}, 2 {pair} / 1: {spread([a / b for a, b in zip(two, one, strict=True)])}"
+    for name in (name.removesuffix(", 2") for name in rates if name.endswith(", 2")):
+        gain = [two / one for two, one in zip(rates[f"{name}, 2"], rates[f"{name}, 1"], strict=True)]
+        yield f"- {name}, 2 / 1: {spread(gain)}"
 
 
 def spread(values: list[float]) -> str:

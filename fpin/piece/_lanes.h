@@ -176,6 +176,10 @@ TARGET static void NAME(roots)(WORD *root, const uint8_t *raw, int height)
     if (height == 2) {
         uint8_t leaves[4 * NODE * LANES];
         EXPAND(leaves, raw, LANES);
+        /* Ask for the bytes of the next call, read at once like these: hashing gives them time to arrive, which
+           is worth 5 % (benchmarks/piece.py). Beyond the end of the data a prefetch does nothing. */
+        for (size_t i = QUAD * LANES; i < 2 * QUAD * LANES; i += 64)
+            __builtin_prefetch((const void *)((uintptr_t)raw + i));
         NAME(hash_bytes)(left, leaves);
         NAME(hash_bytes)(right, leaves + 2 * NODE * LANES);
     } else {

@@ -266,8 +266,10 @@ static PyObject *py_sha256_many(PyObject *module, PyObject *args)
 }
 
 static PyMethodDef METHODS[] = {
-    {"kernels", py_kernels, METH_NOARGS, "kernels() -> dict: what this machine can run and its lanes, fastest first."},
-    {"block_roots", py_block_roots, METH_VARARGS, "block_roots(kernel, data, height) -> bytes: as in twin.py."},
+    {"kernels", py_kernels, METH_NOARGS,
+     "kernels() -> dict: what this machine can run and its lanes, fastest first."},
+    {"block_roots", py_block_roots, METH_VARARGS,
+     "block_roots(kernel, data, height) -> bytes: as in twin.py."},
     {"sha256_many", py_sha256_many, METH_VARARGS,
      "sha256_many(kernel, messages) -> bytes: digests of up to `lanes` messages of one length."},
     {NULL, NULL, 0, NULL},
