@@ -65,6 +65,7 @@ class FileShape:
         while self.rows[-1].count > 1:
             self.rows.append(self._row_above(self.rows[-1], width))
         self.block_count = sum(row.count for row in self.rows)
+        self.sections_size = self.offset(self.block_count)  # bytes that all blocks take in a CAR
 
     @property
     def leaves(self) -> int:
@@ -74,11 +75,6 @@ class FileShape:
     def tsize(self) -> int:
         """Size of all blocks together, repeats counted: the Tsize of a link to the root."""
         return self.rows[-1].last_tsize
-
-    @property
-    def sections_size(self) -> int:
-        """Bytes that all blocks take in a CAR."""
-        return self.offset(self.block_count)
 
     def content_size(self, level: int, index: int) -> int:
         """Return how many bytes of the file are below a node."""
