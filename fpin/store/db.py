@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import json
 import sqlite3
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Concatenate, ParamSpec, TypeVar
 
 from fpin.errors import LocalError
 from fpin.store.migrations import MIGRATIONS
 from fpin.store.model import Copy, CopyState, Piece, Pin, Submission
+
+_P = ParamSpec("_P")
+_T = TypeVar("_T")
 
 _COPY_COLUMNS = """
     c.copy, c.piece, c.provider_id, c.provider_url, c.state, c.reason, c.uploaded, c.submission,
@@ -29,6 +34,25 @@ class NewPiece:
     sample: tuple[str, ...] = ()  # CIDs of some of its blocks
 
 
+_REPAIR = (
+    "move it away, or put a copy from before in its place; adding the same path again finds what is on chain "
+    "and pays nothing twice"
+)
+
+
+def _told(
+    read: Callable[Concatenate[Store, _P], _T],
+) -> Callable[Concatenate[Store, _P], _T]:
+    """Let a method that reads tell what SQLite cannot read as a LocalError."""
+
+    @functools.wraps(read)
+    def reading(store: Store, /, *args: _P.args, **kwargs: _P.kwargs) -> _T:
+        with store._local_errors():
+            return read(store, *args, **kwargs)
+
+    return reading
+
+
 class Store:
     """The pins of one user. Use it in a ``with``; one per thread."""
 
@@ -42,6 +66,7 @@ class Store:
             self._db = sqlite3.connect(path, isolation_level=None, timeout=30)
             self._db.row_factory = sqlite3.Row
             try:
+                self._refuse_newer()  # before anything is changed in it
                 path.chmod(0o600)
                 self._db.execute("PRAGMA foreign_keys = ON")
                 self._db.execute("PRAGMA journal_mode = WAL")
@@ -63,11 +88,13 @@ class Store:
 
     # Reading
 
+    @_told
     def pins(self, chain_id: int) -> list[Pin]:
         """Return the pins on *chain_id*, oldest first."""
         rows = self._db.execute("SELECT pin FROM pins WHERE chain_id = ? ORDER BY pin", (chain_id,))
         return [self.pin(row[0]) for row in rows.fetchall()]
 
+    @_told
     def pin(self, pin: int) -> Pin:
         """Return the pin in row *pin* as it is now."""
         row = self._db.execute(
@@ -81,12 +108,14 @@ class Store:
         fields["metadata"] = tuple((key, value) for key, value in json.loads(fields["metadata"]))
         return Pin(**fields, pieces=self._pieces(pin))
 
+    @_told
     def pin_of_root(self, chain_id: int, root_cid: bytes) -> Pin | None:
         row = self._db.execute(
             "SELECT pin FROM pins WHERE chain_id = ? AND root_cid = ?", (chain_id, root_cid)
         ).fetchone()
         return self.pin(row[0]) if row else None
 
+    @_told
     def copy(self, copy: int) -> Copy:
         """Return the copy in row *copy* as it is now."""
         row = self._db.execute(
@@ -98,6 +127,7 @@ class Store:
         ).fetchone()
         return _copy(row)
 
+    @_told
     def submission(self, submission: int) -> Submission:
         row = self._db.execute(
             """
@@ -120,11 +150,13 @@ class Store:
             copies=tuple(copy["copy"] for copy in copies),
         )
 
+    @_told
     def history(self, copy: int) -> list[tuple[int, str]]:
         """Return the transitions of a copy as (unix seconds, state), oldest first."""
         rows = self._db.execute("SELECT at, state FROM journal WHERE copy = ? ORDER BY entry", (copy,))
         return [(row[0], row[1]) for row in rows.fetchall()]
 
+    @_told
     def live_holders(self, chain_id: int, piece_cid: str, provider_id: int) -> int:
         """Return how many copies of *piece_cid* at *provider_id* are on chain and not being removed."""
         row = self._db.execute(
@@ -372,7 +404,7 @@ class Store:
             (_now(), copy, state, json.dumps(detail)),
         )
 
-    def _migrate(self) -> None:
+    def _refuse_newer(self) -> None:
         version = self._db.execute("PRAGMA user_version").fetchone()[0]
         if version > len(MIGRATIONS):
             raise LocalError(
@@ -380,6 +412,9 @@ class Store:
                 hint="upgrade fpin, or set FPIN_HOME to another folder",
                 path=str(self._path),
             )
+
+    def _migrate(self) -> None:
+        version = self._db.execute("PRAGMA user_version").fetchone()[0]
         while version < len(MIGRATIONS):
             with self._transaction():
                 # Read again inside the transaction: another process may have migrated meanwhile.
@@ -399,19 +434,24 @@ class Store:
             self._db.execute("BEGIN IMMEDIATE")
             try:
                 yield
+                self._db.execute("COMMIT")
             except BaseException:
-                self._db.execute("ROLLBACK")
+                # A full disk makes SQLite roll back by itself; a second time would hide why.
+                with contextlib.suppress(sqlite3.Error):
+                    self._db.execute("ROLLBACK")
                 raise
-            self._db.execute("COMMIT")
 
     @contextlib.contextmanager
     def _local_errors(self) -> Iterator[None]:
         try:
             yield
         except (sqlite3.Error, OSError) as exc:
+            damaged = getattr(exc, "sqlite_errorname", "") in ("SQLITE_CORRUPT", "SQLITE_NOTADB")
             raise LocalError(
                 f"the store {self._path} cannot be used: {exc}",
-                hint="free some space, correct its permissions, or set FPIN_HOME to another folder",
+                hint=_REPAIR
+                if damaged
+                else "free some space, correct its permissions, or set FPIN_HOME to another folder",
                 path=str(self._path),
             ) from exc
 
