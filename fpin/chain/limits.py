@@ -47,7 +47,10 @@ def _check(metadata: Metadata, max_keys: int, owner: str) -> None:
 
 
 def _check_length(what: str, text: str, key: str, limit: int) -> None:
-    size = len(text.encode())
+    try:
+        size = len(text.encode())
+    except UnicodeEncodeError as exc:
+        raise UsageError(f"{what} {text!r} is not valid UTF-8 text", key=ascii(key)) from exc
     if size > limit:
         raise UsageError(
             f"{what} {text!r} has {size} bytes, at most {limit} are allowed", key=key, size=size, limit=limit

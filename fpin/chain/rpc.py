@@ -134,7 +134,11 @@ class JsonRpc:
             )
         answer = _json_or_none(reply)
         if answer is None and reply.status >= 400:
-            raise ChainError(f"{self.peer}: HTTP {reply.status}: {reply.text[:200]}", status=reply.status)
+            raise ChainError(
+                f"{self.peer}: HTTP {reply.status}: {reply.text[:200]}",
+                hint="it may be no Filecoin node: check --rpc-url",
+                status=reply.status,
+            )
         if answer is None:
             raise NodeUnavailable(f"{self.peer} answered something that is not JSON", hint="check --rpc-url")
         return answer

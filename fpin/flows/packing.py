@@ -45,7 +45,7 @@ class Content:
 
     @property
     def stored_path(self) -> str | None:
-        return str(absolute(self.paths[0])) if len(self.paths) == 1 and not self.spooled else None
+        return spelled(self.paths[0]) if len(self.paths) == 1 and not self.spooled else None
 
     @property
     def default_name(self) -> str | None:
@@ -125,7 +125,10 @@ def cid(content: Content, *, on_event: OnEvent = ignore) -> CidResult:
 
 
 def pack(content: Content, out: Path, *, split: bool = False, on_event: OnEvent = ignore) -> PackResult:
-    """Write *content* as CAR files: *out*, or with *split* and several pieces ``X-0.car``, ``X-1.car``, …."""
+    """Write *content* as CAR files: *out*, or with *split* and several pieces ``X-0.car``, ``X-1.car``, ….
+
+    Files of these names are replaced, when all is written. Raises UsageError where no file can be.
+    """
     layout = lay_out(content, on_event=on_event)
     if len(layout.pieces) > 1 and not split:
         raise UsageError(
@@ -134,6 +137,8 @@ def pack(content: Content, out: Path, *, split: bool = False, on_event: OnEvent 
             pieces=len(layout.pieces),
         )
     paths = _targets(out, len(layout.pieces))
+    for path in paths:
+        _check_target(path)
     packed = write_cars(layout, paths, progress=_hashing(layout, on_event))
     return PackResult(
         root_cid=format_cid(packed.root_cid),
@@ -149,6 +154,11 @@ def pack(content: Content, out: Path, *, split: bool = False, on_event: OnEvent 
 def absolute(path: Path | str) -> Path:
     """Return *path* absolute and without ``..``; the same for every way to spell it, links not followed."""
     return Path(os.path.abspath(path))
+
+
+def spelled(path: Path | str) -> str:
+    """Return `absolute` *path* as text that any database takes; bytes of it that are no text are escaped."""
+    return str(absolute(path)).encode("utf-8", "backslashreplace").decode()
 
 
 def lay_out(content: Content, *, on_event: OnEvent = ignore, piece_limit: int = MAX_PIECE_SIZE) -> Layout:
@@ -215,3 +225,13 @@ def _targets(out: Path, pieces: int) -> list[Path]:
     if pieces == 1:
         return [out]
     return [out.with_name(f"{out.stem}-{index}{out.suffix}") for index in range(pieces)]
+
+
+def _check_target(path: Path) -> None:
+    """Raise UsageError where a CAR cannot be put in place: a device must never be replaced by a file."""
+    if not path.parent.is_dir():
+        raise UsageError(
+            f"the folder {path.parent} does not exist", hint="create it, or choose another place"
+        )
+    if path.exists() and not path.is_file():
+        raise UsageError(f"{path} is there and is not a file", hint="name a file with -o, such as X.car")

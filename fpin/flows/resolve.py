@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from fpin.errors import NotFound
-from fpin.flows.packing import absolute
+from fpin.flows.packing import spelled
 from fpin.ipld.cid import format_cid, multihash_of, parse_cid
 from fpin.piece import PieceCid, parse_v1
 from fpin.store import Copy, Pin, Store
@@ -95,7 +95,7 @@ def _by_piece(pins: list[Pin], text: str) -> list[Target]:
 
 
 def _by_path(pins: list[Pin], text: str) -> list[Target]:
-    path = str(absolute(text))
+    path = spelled(text)
     return _present([pin for pin in pins if pin.path == path])
 
 
