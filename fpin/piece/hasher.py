@@ -58,6 +58,10 @@ class PieceTree:
             self._start = bytes(data[:BLOCK_SIZE])
         self._runs[block] = (len(data), roots)
 
+    def roots(self) -> bytes:
+        """Return the roots of all blocks, 32 bytes each: what `fpin.piece.block_roots` says of the bytes."""
+        return self._joined()[1]
+
     def hold(self, head_size: int = 0) -> HeldPiece:
         """Return the piece with its first *head_size* bytes, `BLOCK_SIZE` at most, left open.
 

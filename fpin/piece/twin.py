@@ -20,7 +20,7 @@ _EVERY_QUAD = sum(1 << 1024 * quad for quad in range(_GROUP))
 _PART_MASKS = tuple(((1 << 254) - 1 << 254 * part) * _EVERY_QUAD for part in range(4))
 
 _CLEAR_TOP_BITS = bytes(byte & 0x3F for byte in range(256))
-_SLICE_HEIGHT = 14  # 0.5 MiB at a time: the digests of one layer take about 1.3 MB
+_SLICE_HEIGHT = 12  # 127 KiB at a time: its digests stay in the second cache
 _SLICE_SIZE = 127 << (_SLICE_HEIGHT - 2)
 
 
