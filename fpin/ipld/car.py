@@ -73,18 +73,22 @@ def _cbor_head(major: int, n: int) -> bytes:
 class CarReader:
     """A CAR being read: `version` and `roots` are known at once, iterating yields its blocks in order.
 
+    The version 1 CAR in it, the payload, goes from *payload_start* to *payload_end*; None: to the end.
+
     Memory holds one section and one chunk of input. `offset` counts the bytes consumed, sections and
     headers alike. A zero-length section is the padding of a Filecoin piece: the end, if only zeros follow.
     """
 
     version: int
     roots: tuple[bytes, ...]
+    payload_start: int
+    payload_end: int | None
 
     def __init__(self, chunks: Iterable[bytes], *, verify: bool, max_section: int) -> None:
         self._input = _Input(chunks)
         self._verify = verify
         self._max_section = max_section
-        self._end: int | None = None  # where the payload of a version 2 file stops
+        self.payload_start, self.payload_end = 0, None
         self.version, self.roots = self._read_header()
         if self.version == 2:
             self._enter_v2()
@@ -100,36 +104,30 @@ class CarReader:
 
     def _next(self) -> Block | None:
         start = self._input.offset
-        if self._end is not None and start >= self._end:
+        if self.payload_end is not None and start >= self.payload_end:
             return None
-        length = self._input.varint("section", may_end=self._end is None)
+        length = self._input.varint("section", may_end=self.payload_end is None)
         if length is None:
             return None
         if length == 0:
-            self._input.only_zeros(self._end)
+            self._input.only_zeros(self.payload_end)
             return None
         if length > self._max_section:
             raise VerificationFailed(
                 f"CAR section at byte {start} says it holds {length} bytes, over {self._max_section}"
             )
-        if self._end is not None and self._input.offset + length > self._end:
+        if self.payload_end is not None and self._input.offset + length > self.payload_end:
             raise CarTruncated(f"CAR section at byte {start} runs past the end of its payload")
         return self._block(self._input.take(length, "section"), start)
 
     def _block(self, section: bytes, start: int) -> Block:
         try:
             cid, end = cids.read_cid(section)
-            data = section[end:]
-            good = not self._verify or cids.hash_matches(cid, data)
         except ValueError as exc:
-            raise VerificationFailed(f"CAR section at byte {start} has no valid CID: {exc}") from exc
-        if not good:
-            name = cids.format_cid(cid)
-            raise VerificationFailed(
-                f"block {name} at byte {start} does not have the content its CID names",
-                cid=name,
-                offset=start,
-            )
+            raise no_cid(start, exc) from exc
+        data = section[end:]
+        if self._verify:
+            check_block(cid, data, start)
         return Block(cid, data)
 
     def _read_header(self) -> tuple[int, tuple[bytes, ...]]:
@@ -146,7 +144,7 @@ class CarReader:
         if data_offset < self._input.offset:
             raise VerificationFailed(f"CAR version 2 header points to byte {data_offset}, inside itself")
         self._input.skip(data_offset - self._input.offset)
-        self._end = data_offset + data_size
+        self.payload_start, self.payload_end = data_offset, data_offset + data_size
         version, self.roots = self._read_header()
         if version != 1:
             raise VerificationFailed(f"CAR version 2 holds a payload of version {version}, not 1")
@@ -163,6 +161,24 @@ def read_car(
     if hasattr(source, "read"):  # a file is an Iterable too, of its lines
         source = _chunks_of(cast(BinaryIO, source))
     return CarReader(source, verify=verify, max_section=max_section)
+
+
+def check_block(cid: bytes, data: bytes | memoryview, start: int) -> None:
+    """Raise VerificationFailed, naming the section at byte *start*, unless *data* is what *cid* names."""
+    try:
+        good = cids.hash_matches(cid, data)
+    except ValueError as exc:
+        raise no_cid(start, exc) from exc
+    if not good:
+        name = cids.format_cid(cid)
+        raise VerificationFailed(
+            f"block {name} at byte {start} does not have the content its CID names", cid=name, offset=start
+        )
+
+
+def no_cid(start: int, exc: ValueError) -> VerificationFailed:
+    """Return the error for a section that begins with no CID."""
+    return VerificationFailed(f"CAR section at byte {start} has no valid CID: {exc}")
 
 
 def parse_header(body: bytes) -> tuple[int, tuple[bytes, ...]]:
@@ -187,7 +203,7 @@ def index_car(file: BinaryIO) -> Iterator[Section]:
     """
     file.seek(0)
     opening = CarReader(_chunks_of(file, 4096), verify=False, max_section=MAX_SECTION)
-    payload_end, position = opening._end, opening.offset
+    payload_end, position = opening.payload_end, opening.offset
     size = file.seek(0, 2)
     end = size if payload_end is None else min(size, payload_end)
     while position < end:

@@ -8,9 +8,10 @@ write_cars               the pieces as files, in the same pass as `digest`
 CarSet                   CAR files read back: blocks verified, what is missing, paths
 """
 
-from fpin.pack.carset import CarFile, CarSet, Entry
+from fpin.pack.carset import CarFile, CarSet
 from fpin.pack.export import write_cars
 from fpin.pack.hashing import Packed, digest
+from fpin.pack.index import Entry
 from fpin.pack.layout import Layout, PieceSpan, plan
 from fpin.pack.profiles import DEFAULT_PROFILE, PROFILES, Profile, find_profile
 from fpin.pack.source import PackedPiece

@@ -73,6 +73,10 @@ class PieceStream:
             self._tree.fill(self._block, self._border)
         return self._tree.hold(head_size)
 
+    def roots(self) -> bytes:
+        """Return the roots of the commitment's blocks of a piece that is ended, 32 bytes each."""
+        return self._tree.roots()
+
     def _cut(self, view: memoryview, known: bytes | None, whole: list[tuple[int, Data]]) -> None:
         if self._border:
             missing = BLOCK_SIZE - len(self._border)
