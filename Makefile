@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test lint types unit format clean
+.PHONY: demo test lint types unit sanitize format clean
 
 $(BIN)/.installed: pyproject.toml $(wildcard setup.py) $(wildcard fpin/piece/*.c fpin/piece/*.h)
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
@@ -24,6 +24,10 @@ types: $(BIN)/.installed
 
 unit: $(BIN)/.installed
 	$(BIN)/pytest -n auto
+
+# The native code under the address and undefined-behaviour sanitizers; needs GCC or Clang.
+sanitize: $(BIN)/.installed
+	$(BIN)/python -m tests.piece.sanitize
 
 format: $(BIN)/.installed
 	$(BIN)/ruff format .
