@@ -148,16 +148,20 @@ class _Digest:
     def _reads(self) -> Iterator[_Batch]:
         """Yield batches in order, while the pool reads and hashes those that follow."""
         waiting: deque[Future[_Batch]] = deque()
-        size = min(_MAX_BATCH, _MAX_IN_FLIGHT // (self.jobs + 1), self.layout.offset(self.layout.block_count))
+        size = min(_MAX_BATCH, _MAX_IN_FLIGHT // (self.jobs + 1))
         for span in self.layout.pieces:
             for start, stop in batches(self.layout, span.first_block, span.end_block, size, _MAX_BLOCKS):
                 position = self._expected_position(span, start)
-                buffer = self.buffers.pop() if self.buffers else bytearray(size)
+                buffer = self._buffer(self.layout.offset(stop) - self.layout.offset(start))
                 waiting.append(self.pool.submit(_read, self.layout, start, stop, position, buffer))
                 if len(waiting) >= self.jobs:
                     yield waiting.popleft().result()
         while waiting:
             yield waiting.popleft().result()
+
+    def _buffer(self, size: int) -> bytearray:
+        buffer = self.buffers.pop() if self.buffers else bytearray()
+        return buffer if len(buffer) >= size else bytearray(size)
 
     def _expected_position(self, span: PieceSpan, block: int) -> int | None:
         """Return where in its piece a block stands if nothing more is dropped; None if that is unlikely."""
