@@ -82,7 +82,7 @@ def print_failure(error: FpinError, code: int, *, as_json: bool, kind: str | Non
         body = {
             **facts,
             "code": code,
-            "kind": kind or type(error).__name__,
+            "kind": kind or _kind_of(error),
             "message": error.message,
             "hint": hint,
         }
@@ -94,6 +94,11 @@ def print_failure(error: FpinError, code: int, *, as_json: bool, kind: str | Non
     sys.stderr.write(f"fpin: {error.message}\n")
     if hint:
         sys.stderr.write(f"  → {hint}\n")
+
+
+def _kind_of(error: FpinError) -> str:
+    """Return the class of the public tree that *error* is of; rooms have finer ones of their own."""
+    return next(kind.__name__ for kind in type(error).__mro__ if kind.__module__ == FpinError.__module__)
 
 
 def _jsonable(value: object) -> bool:
