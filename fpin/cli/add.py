@@ -35,6 +35,15 @@ MaxCost = Annotated[
     typer.Option(metavar="USDFC", envvar="FPIN_MAX_COST", help="Refuse to store it if a month costs more."),
 ]
 
+Name = Annotated[str | None, typer.Option(help="Name of the pin; it is written on chain too.")]
+Metadata = Annotated[
+    list[str] | None, typer.Option(metavar="KEY=VALUE", help="Written beside each piece on chain.")
+]
+WaitFor = Annotated[str, typer.Option(metavar="STATE", help="parked, confirmed, advertised or retrievable.")]
+DryRun = Annotated[
+    bool, typer.Option("--dry-run", "-n", help="Show places and price; read, sign and send nothing.")
+]
+
 
 def add(
     paths: options.Sources,
@@ -44,21 +53,15 @@ def add(
     provider: Providers = None,
     exclude_provider: Excluded = None,
     data_set: DataSets = None,
-    name: Annotated[str | None, typer.Option(help="Name of the pin; it is written on chain too.")] = None,
-    metadata: Annotated[
-        list[str] | None, typer.Option(metavar="KEY=VALUE", help="Written beside each piece on chain.")
-    ] = None,
+    name: Name = None,
+    metadata: Metadata = None,
     profile: options.Profile = "unixfs-v1-2025",
     wrap: options.Wrap = False,
     hidden: options.Hidden = False,
     exclude: options.Exclude = None,
     max_cost: MaxCost = None,
-    wait_for: Annotated[
-        str, typer.Option(metavar="STATE", help="parked, confirmed, advertised or retrievable.")
-    ] = "advertised",
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", "-n", help="Show places and price; read, sign and send nothing.")
-    ] = False,
+    wait_for: WaitFor = "advertised",
+    dry_run: DryRun = False,
     json: options.Json = False,
     quiet: options.Quiet = False,
     verbose: options.Verbose = False,

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from fpin._version import __version__
-from fpin.cli import add, devnet, offline, payments, pins
+from fpin.cli import add, devnet, imports, offline, payments, pins
 
 app = typer.Typer(
     help="Put files on Filecoin so that all of IPFS can fetch them.",
@@ -34,6 +34,7 @@ def _fpin(
 
 
 app.command()(add.add)
+app.command("import")(imports.import_car)
 app.command()(pins.status)
 app.command()(pins.ls)
 app.command()(pins.get)

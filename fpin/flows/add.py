@@ -77,6 +77,7 @@ def add(services: Services, request: AddRequest, *, on_event: OnEvent = ignore) 
     if request.dry_run:
         return _planned(services, request, laid_out, offer)
     hashed = laid_out.hash(on_event=on_event)
+    _check_names(services, request, format_cid(hashed.root_cid))
     on_event(
         events.Packed(
             root_cid=format_cid(hashed.root_cid),
@@ -249,9 +250,9 @@ def _piece_metadata(request: AddRequest, root_cid: str) -> tuple[tuple[str, str]
     return (*own, *request.metadata)
 
 
-def _check_names(services: Services, request: AddRequest) -> None:
-    """Check what goes on chain beside a piece before anything is read; a root CID always has this length."""
-    services.backend.check_metadata(_piece_metadata(request, "b" + 58 * "a"))
+def _check_names(services: Services, request: AddRequest, root_cid: str = "b" + 58 * "a") -> None:
+    """Check what goes on chain beside a piece; before anything is read with a root CID as long as most."""
+    services.backend.check_metadata(_piece_metadata(request, root_cid))
 
 
 def _known_path(services: Services, request: AddRequest) -> bool:

@@ -5,12 +5,14 @@ plan                     a Tree to a Layout: every block and piece, nothing read
 digest                   a Layout to CIDs: one read of the data
 PackedPiece.open         the bytes of a piece, from any offset
 write_cars               the pieces as files, in the same pass as `digest`
+plan_car, digest_car     the same for a CAR file that exists already
 CarSet                   CAR files read back: blocks verified, what is missing, paths
 """
 
 from fpin.pack.carset import CarFile, CarSet
 from fpin.pack.export import write_cars
 from fpin.pack.hashing import Packed, digest
+from fpin.pack.imported import CarPlan, Imported, ImportedPiece, digest_car, plan_car
 from fpin.pack.index import Entry
 from fpin.pack.layout import Layout, PieceSpan, plan
 from fpin.pack.profiles import DEFAULT_PROFILE, PROFILES, Profile, find_profile
@@ -22,9 +24,12 @@ __all__ = [
     "DEFAULT_PROFILE",
     "PROFILES",
     "CarFile",
+    "CarPlan",
     "CarSet",
     "Entry",
     "EntryKind",
+    "Imported",
+    "ImportedPiece",
     "Layout",
     "Packed",
     "PackedPiece",
@@ -32,9 +37,11 @@ __all__ = [
     "Profile",
     "Tree",
     "digest",
+    "digest_car",
     "file_tree",
     "find_profile",
     "plan",
+    "plan_car",
     "walk",
     "wrap",
     "write_cars",

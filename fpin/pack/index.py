@@ -53,8 +53,12 @@ class BlockIndex:
         """How many different blocks there are."""
         return len(self._places)
 
+    def holds(self, cid: bytes) -> bool:
+        """Tell whether the block of *cid* stands in a file."""
+        return cids.multihash_of(cid) in self._places
+
     def __contains__(self, cid: bytes) -> bool:
-        return cids.multihash_of(cid) in self._places or cids.identity_data(cid) is not None
+        return self.holds(cid) or cids.identity_data(cid) is not None
 
     def get(self, cid: bytes) -> bytes | None:
         """Return the block of *cid*, whatever version and codec that names; None if it is in no file."""

@@ -74,7 +74,7 @@ def open_car(path: Path) -> Iterator[OpenCar]:
     Raises SourceError for a file that cannot be read, VerificationFailed for one that is no CAR.
     """
     with contextlib.ExitStack() as stack:
-        with _named(path):
+        with named(path):
             file = stack.enter_context(open(path, "rb", opener=_open))
             opened = _opened(path, file)
         yield opened
@@ -124,7 +124,7 @@ def scan(
     cuts = _windows(source, source.first if start is None else start, end or source.end, size)
     waiting: deque[Future[Window]] = deque()
     damage: VerificationFailed | None = None
-    with _named(source.path):
+    with named(source.path):
         while True:
             try:
                 cut = next(cuts, None)
@@ -153,7 +153,7 @@ def _windows(source: OpenCar, start: int, end: int, size: int) -> Iterator[tuple
             yield start, memoryview(_read(source, start, needed))
         start += whole or needed
         if not needed:
-            _check_zeros(source, start, source.end)
+            check_zeros(source, start)
             return
 
 
@@ -221,10 +221,10 @@ def _is_sha256(cid: bytes) -> bool:
     return len(multihash) == 34 and multihash[:2] == b"\x12\x20"
 
 
-def _check_zeros(source: OpenCar, start: int, end: int) -> None:
-    """A length of zero is the padding of a Filecoin piece, and then nothing but zeros follow."""
-    while start < end:
-        data = _read(source, start, min(len(_ZEROS), end - start))
+def check_zeros(source: OpenCar, start: int) -> None:
+    """Raise VerificationFailed unless only zeros, the padding of a Filecoin piece, stand from *start* on."""
+    while start < source.end:
+        data = _read(source, start, min(len(_ZEROS), source.end - start))
         if data != _ZEROS[: len(data)]:
             raise VerificationFailed(f"bytes other than zero follow the end of the CAR at {start}")
         start += len(data)
@@ -239,7 +239,8 @@ def _read(source: OpenCar, start: int, size: int) -> bytes:
 
 
 @contextlib.contextmanager
-def _named(path: Path) -> Iterator[None]:
+def named(path: Path) -> Iterator[None]:
+    """Let errors of reading and of verifying name the file."""
     try:
         yield
     except VerificationFailed as exc:

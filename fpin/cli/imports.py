@@ -1,0 +1,81 @@
+"""`fpin import`: what `fpin add` does, for a CAR file that exists already."""
+
+from __future__ import annotations
+
+import contextlib
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from fpin.cli import add, options
+from fpin.cli.content import STDIN, standard_input
+from fpin.cli.session import Session
+from fpin.errors import UsageError
+from fpin.settings import DEFAULT_NETWORK
+
+
+def import_car(
+    file: Annotated[
+        str, typer.Argument(metavar="FILE.car | -", help="A CAR file, version 1 or 2; - is standard input.")
+    ],
+    network: options.Network = DEFAULT_NETWORK,
+    rpc_url: options.RpcUrl = None,
+    copies: add.Copies = 2,
+    provider: add.Providers = None,
+    exclude_provider: add.Excluded = None,
+    data_set: add.DataSets = None,
+    name: add.Name = None,
+    metadata: add.Metadata = None,
+    root: Annotated[
+        str | None, typer.Option(metavar="CID", help="The root to pin, where the file has several.")
+    ] = None,
+    allow_missing: Annotated[
+        bool, typer.Option("--allow-missing", help="Store it even if the DAG below the root has gaps.")
+    ] = False,
+    max_cost: add.MaxCost = None,
+    wait_for: add.WaitFor = "advertised",
+    dry_run: add.DryRun = False,
+    json: options.Json = False,
+    quiet: options.Quiet = False,
+    verbose: options.Verbose = False,
+) -> int:
+    """Store a CAR file on Filecoin as it is and wait until IPFS can find it.
+
+    Every block is hashed, and the DAG below the root must be whole, before a byte is sent.
+    """
+    from fpin.flows import add as flow
+    from fpin.flows.imports import CarContent
+
+    session = Session(network=network, rpc_url=rpc_url, json=json, quiet=quiet, verbose=verbose)
+    wish = add.make_wish(copies, provider, exclude_provider, data_set)
+    pairs = add.pairs_of(metadata)
+    ceiling = add.amount(max_cost)
+    root_cid = _parse(root)
+    with (
+        session.printer() as printer,
+        session.services(printer) as services,
+        contextlib.ExitStack() as stack,
+    ):
+        spooled = file == STDIN
+        path = stack.enter_context(standard_input(printer)) if spooled else Path(file)
+        request = flow.AddRequest(
+            content=CarContent(path=path, root_cid=root_cid, allow_missing=allow_missing, spooled=spooled),
+            wish=wish,
+            name=name,
+            metadata=pairs,
+            max_cost=ceiling,
+            wait_for=wait_for,
+            dry_run=dry_run,
+        )
+        result = flow.add(services, request, on_event=printer)
+    return add.tell(session, result, wait_for)
+
+
+def _parse(root: str | None) -> bytes | None:
+    from fpin.ipld.cid import parse_cid
+
+    try:
+        return None if root is None else parse_cid(root)
+    except ValueError as exc:
+        raise UsageError(f"--root {root!r} is not a CID") from exc
