@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fpin.errors import UsageError
-from fpin.events import Spooling
 from fpin.settings import folders
 
 if TYPE_CHECKING:
@@ -51,6 +50,7 @@ def contents(
 @contextlib.contextmanager
 def standard_input(printer: Printer) -> Iterator[Path]:
     """Keep standard input in a file of the cache and give its path; it is gone afterwards."""
+    from fpin.events import Spooling
     from fpin.pack.spool import spool
 
     if sys.stdin is None:
