@@ -31,12 +31,12 @@ def sha256_many(messages: _Messages) -> bytes:
 
 def _digests(messages: _Messages) -> Iterator[bytes]:
     for _, neighbours in groupby(messages, key=len):
-        left: _Messages = list(neighbours)
+        group, start = list(neighbours), 0
         for lanes, least, hash_lanes in _side_by_side():
-            while len(left) >= least:
-                yield hash_lanes(left[:lanes])
-                left = left[lanes:]
-        for message in left:
+            while len(group) - start >= least:
+                yield hash_lanes(group[start : start + lanes])
+                start += lanes
+        for message in group[start:]:
             yield sha256(message).digest()
 
 
