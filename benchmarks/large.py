@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import argparse
+import shutil
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -37,12 +38,14 @@ TARGETS = {"fpin cid": 0.75, "fpin pack": 0.55}  # times U
 MEMORY = 100  # MB
 
 
-def pack(source: Path, car: Path) -> Run:
-    """Write a fresh CAR; removing it again is not measured."""
+def pack(source: Path, work: Path) -> Run:
+    """Write fresh CARs; removing them again is not measured."""
+    out = work / "cars"
+    out.mkdir()
     try:
-        return run((*FPIN, "pack", source, "--quiet", "--output", car))
+        return run((*FPIN, "pack", source, "--quiet", "--split", "--output", out / "content.car"))
     finally:
-        car.unlink(missing_ok=True)
+        shutil.rmtree(out)
 
 
 def speed(work: Path, size: int, rounds: int) -> None:
@@ -50,7 +53,7 @@ def speed(work: Path, size: int, rounds: int) -> None:
     candidates: dict[str, Callable[[], Run]] = {
         "U": partial(unit, source),
         "fpin cid": partial(run, (*FPIN, "cid", source, "--quiet")),
-        "fpin pack": partial(pack, source, work / "content.car"),
+        "fpin pack": partial(pack, source, work),
         **peers.packers(source, work),
     }
     results = interleave(rounds, candidates)

@@ -43,10 +43,12 @@ class Run:
 
 def run(command: Sequence[str | Path], *, env: Mapping[str, str] | None = None) -> Run:
     """Run *command* to its end; RuntimeError, with what it said, when it fails."""
+    # As it is installed: with compiled modules, whatever the caller's environment says of them.
+    inherited = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
     with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as errors:
         start = time.perf_counter()
         process = subprocess.Popen(
-            list(map(str, command)), stdout=out, stderr=errors, cwd=_ROOT, env={**os.environ, **(env or {})}
+            list(map(str, command)), stdout=out, stderr=errors, cwd=_ROOT, env={**inherited, **(env or {})}
         )
         _, status, usage = os.wait4(process.pid, 0)
         taken = time.perf_counter() - start
