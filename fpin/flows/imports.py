@@ -11,6 +11,7 @@ from fpin.flows.packing import absolute, check_exists
 from fpin.flows.sources import Hashed
 from fpin.ipld.cid import format_cid, multihash_of
 from fpin.pack import CarPlan, Imported, digest_car, plan_car
+from fpin.piece import MAX_PIECE_SIZE
 
 _TOLD = 10  # CIDs in a sentence
 _LISTED = 1000  # CIDs for programs
@@ -24,6 +25,7 @@ class CarContent:
     root_cid: bytes | None = None
     allow_missing: bool = False
     spooled: bool = False
+    piece_limit: int = MAX_PIECE_SIZE  # bytes
 
     @property
     def stored_path(self) -> str | None:
@@ -40,7 +42,7 @@ class CarContent:
     def lay_out(self, *, on_event: OnEvent = ignore) -> LaidOutCar:
         """Read the header. Raises UsageError when there is no such file, or its root has to be chosen."""
         check_exists(self.path)
-        plan = plan_car(self.path)
+        plan = plan_car(self.path, piece_limit=self.piece_limit)
         laid_out = LaidOutCar(content=self, plan=plan, root_cid=_choose(plan, self.root_cid))
         on_event(Planned(pieces=len(plan.spans), car_size=sum(laid_out.piece_sizes)))
         return laid_out

@@ -42,6 +42,7 @@ class Content:
     hidden: bool = False
     exclude: tuple[str, ...] = ()
     profile: str = DEFAULT_PROFILE.name
+    piece_limit: int = MAX_PIECE_SIZE  # bytes
 
     @property
     def stored_path(self) -> str | None:
@@ -132,7 +133,7 @@ def pack(content: Content, out: Path, *, split: bool = False, on_event: OnEvent 
     layout = lay_out(content, on_event=on_event)
     if len(layout.pieces) > 1 and not split:
         raise UsageError(
-            f"this needs {len(layout.pieces)} CAR files, a piece holds at most {MAX_PIECE_SIZE} bytes",
+            f"this needs {len(layout.pieces)} CAR files, a piece holds at most {content.piece_limit} bytes",
             hint="use --split to write all of them",
             pieces=len(layout.pieces),
         )
@@ -161,15 +162,14 @@ def spelled(path: Path | str) -> str:
     return str(absolute(path)).encode("utf-8", "backslashreplace").decode()
 
 
-def lay_out(content: Content, *, on_event: OnEvent = ignore, piece_limit: int = MAX_PIECE_SIZE) -> Layout:
+def lay_out(content: Content, *, on_event: OnEvent = ignore) -> Layout:
     """Return the plan of blocks and pieces for *content*; reads names and sizes only.
 
     Raises UsageError for a path that is not there, two of the same name or an unknown profile, SourceError
     for what cannot be stored.
     """
     profile = find_profile(content.profile)
-    tree = _tree(content)
-    layout = plan(tree, profile=profile, piece_limit=piece_limit)
+    layout = plan(_tree(content), profile=profile, piece_limit=content.piece_limit)
     on_event(Walked(files=layout.files, size=layout.size))
     on_event(Planned(pieces=len(layout.pieces), car_size=layout.car_size))
     return layout
