@@ -7,7 +7,7 @@ from pathlib import Path
 
 from fpin.errors import UsageError, VerificationFailed
 from fpin.events import Hashing, Noted, OnEvent, Planned, ignore
-from fpin.flows.packing import absolute, check_exists
+from fpin.flows.packing import check_exists, spelled
 from fpin.flows.sources import Hashed
 from fpin.ipld.cid import format_cid, multihash_of
 from fpin.pack import CarPlan, Imported, digest_car, plan_car
@@ -29,11 +29,11 @@ class CarContent:
 
     @property
     def stored_path(self) -> str | None:
-        return None if self.spooled else str(absolute(self.path))
+        return None if self.spooled else spelled(self.path)
 
     @property
     def default_name(self) -> str | None:
-        return None if self.spooled else absolute(self.path).stem
+        return Path(self.stored_path).stem if self.stored_path else None
 
     @property
     def profile(self) -> str:

@@ -213,13 +213,13 @@ def index_car(file: BinaryIO) -> Iterator[Section]:
             length, start = varint.decode(head)
             if length == 0:
                 return
+            if position + start + length > end:
+                raise CarTruncated(f"unexpected end of the CAR, in the section at byte {position}")
             cid, data = cids.read_cid(head, start)
         except ValueError as exc:
             raise VerificationFailed(f"CAR section at byte {position} is damaged: {exc}") from exc
         if length > MAX_SECTION or data - start > length:
             raise VerificationFailed(f"CAR section at byte {position} says it holds {length} bytes")
-        if position + start + length > end:
-            raise CarTruncated(f"unexpected end of the CAR, in the section at byte {position}")
         yield Section(cid, position + data, start + length - data)
         position += start + length
 

@@ -230,7 +230,8 @@ class _Digest:
         if self.root_piece is not None:
             pieces.append(pieces.pop(self.root_piece))
         if len(pieces) > 1:  # an uncut file was read to its end
-            check_zeros(self.source, self.plan.spans[-1].end)
+            with named(self.plan.path):
+                check_zeros(self.source, self.plan.spans[-1].end)
         files, size = self._measure()
         return Imported(
             plan=self.plan,

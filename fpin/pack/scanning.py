@@ -161,29 +161,38 @@ def _whole_sections(data: bytes, start: int, end: int) -> tuple[int, int]:
     """Return how many bytes of *data* are whole sections, and the size of the next one.
 
     *data* stands at *start* of the file. The size is 0 where a length of zero says that no more follow.
+    What is wrong behind whole sections is left for the next call, so that they are looked at first.
     """
     position = 0
-    while True:
-        if position == len(data):
-            return position, 1  # whatever follows, it is not the end
-        at = start + position
+    while position < len(data):
         try:
-            length, content = varint.decode(data, position)
-        except ValueError as exc:
-            if len(data) - position >= varint.MAX_LENGTH or min(data[position:]) < 128:
-                raise VerificationFailed(f"CAR section at byte {at}: {exc}") from exc
-            length, content = varint.MAX_LENGTH, position  # it goes on after *data*
-        if length == 0:
-            return position, 0
-        if length > car.MAX_SECTION:
-            raise VerificationFailed(
-                f"CAR section at byte {at} says it holds {length} bytes, over {car.MAX_SECTION}"
-            )
-        if start + content + length > end:
-            raise car.CarTruncated(f"unexpected end of the CAR, in the section at byte {at}")
-        if content + length > len(data):
-            return position, content + length - position
-        position = content + length
+            size = _section_size(data, position, start, end)
+        except VerificationFailed:
+            if position == 0:
+                raise
+            break
+        if size == 0 or position + size > len(data):
+            return position, size
+        position += size
+    return position, 1  # whatever follows, it is not the end
+
+
+def _section_size(data: bytes, position: int, start: int, end: int) -> int:
+    """Return the size of the section at *position*, its length included; 0 for a length of zero."""
+    at = start + position
+    try:
+        length, content = varint.decode(data, position)
+    except ValueError as exc:
+        if len(data) - position >= varint.MAX_LENGTH or min(data[position:]) < 128:
+            raise VerificationFailed(f"CAR section at byte {at}: {exc}") from exc
+        length, content = varint.MAX_LENGTH, position  # it goes on after *data*
+    if length > car.MAX_SECTION:
+        raise VerificationFailed(
+            f"CAR section at byte {at} says it holds {length} bytes, over {car.MAX_SECTION}"
+        )
+    if start + content + length > end:
+        raise car.CarTruncated(f"unexpected end of the CAR, in the section at byte {at}")
+    return content + length - position if length else 0
 
 
 def _examine(start: int, data: memoryview, shift: int | None) -> Window:
