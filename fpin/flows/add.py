@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 
 from fpin import events
-from fpin.backends.base import Cost, Offer, Place, Wish
+from fpin.backends.base import Cost, Offer, PieceSource, Place, Wish
 from fpin.errors import Unaffordable, UsageError
 from fpin.events import OnEvent, ignore
 from fpin.flows.packing import Content, lay_out
@@ -85,25 +85,32 @@ def add(services: Services, request: AddRequest, *, on_event: OnEvent = ignore) 
         )
     )
     pin = _record(services, request, hashed)
-    before = {copy.copy for copy in pin.copies if copy.state in ON_CHAIN}
+    sources = {str(piece.piece_cid): piece for piece in hashed.pieces}
+    with services.alone(pin, on_event):
+        pin = services.store.pin(pin.pin)
+        before = {copy.copy for copy in pin.copies if copy.state in ON_CHAIN}
+        cost = _put(services, request, pin, sources, offer, on_event)
+    return _finish(services, request, pin.pin, sources, cost, before, on_event)
+
+
+def _put(
+    services: Services,
+    request: AddRequest,
+    pin: Pin,
+    sources: Mapping[str, PieceSource],
+    offer: Offer,
+    on_event: OnEvent,
+) -> Cost:
+    """Bring *pin* to where it is wanted; return what that costs, nothing where it is there already."""
     services.backend.settle(pin, on_event=on_event)
     pin = services.store.pin(pin.pin)
     places = services.backend.places(pin, offer)
-    sources = {str(piece.piece_cid): piece for piece in hashed.pieces}
-    if _incomplete(pin, places, sources):
-        _check_means(offer)
-        services.backend.put(
-            pin,
-            sources,
-            places,
-            park_only=request.wait_for == "parked",
-            on_event=on_event,
-        )
-        cost = offer.cost
-    else:
+    if not _incomplete(pin, places, sources):
         on_event(events.Noted(text="it is stored already: nothing is uploaded and nothing paid"))
-        cost = replace(offer.cost, per_month="0", fees="0", locked="0")
-    return _finish(services, request, pin.pin, sources, cost, before, on_event)
+        return replace(offer.cost, per_month="0", fees="0", locked="0")
+    _check_means(offer)
+    services.backend.put(pin, sources, places, park_only=request.wait_for == "parked", on_event=on_event)
+    return offer.cost
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

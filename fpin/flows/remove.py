@@ -47,12 +47,13 @@ def remove(services: Services, what: str, *, wait: bool = False, on_event: OnEve
     Running it again continues.
     """
     target = resolve(services.store, services.backend.chain_id, what)
-    services.backend.settle(target.pin, on_event=on_event)
-    copies = _now(services, target.copies)
-    leaving = [copy for copy in copies if copy.state in ON_CHAIN | LEAVING]
-    if not leaving:
-        raise _nothing_to_remove(target.pin, copies)
-    services.backend.remove(leaving, on_event=on_event)
+    with services.alone(target.pin, on_event):
+        services.backend.settle(target.pin, on_event=on_event)
+        copies = _now(services, target.copies)
+        leaving = [copy for copy in copies if copy.state in ON_CHAIN | LEAVING]
+        if not leaving:
+            raise _nothing_to_remove(target.pin, copies)
+        services.backend.remove(leaving, on_event=on_event)
     results = follow(services, target.pin, leaving, wait=wait, on_event=on_event)
     pin = services.store.pin(target.pin.pin)
     asked = {copy.copy for copy in leaving}

@@ -9,10 +9,11 @@ from pathlib import Path
 
 from fpin.backends.base import Backend
 from fpin.chain.networks import DEVNET, DevnetInfo, load_network
+from fpin.events import OnEvent, Waiting
 from fpin.http import Http
 from fpin.routing import LOCAL, PUBLIC, Gate, Pace
 from fpin.settings import Folders, Secret, make_folder
-from fpin.store import Store
+from fpin.store import Pin, Store
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,6 +26,14 @@ class Services:
     gate: Gate
     pace: Pace
     gateways: tuple[str, ...]  # URL templates with {cid} and {path}; safe to open once routing found it
+
+    def alone(self, pin: Pin, on_event: OnEvent) -> contextlib.AbstractContextManager[None]:
+        """Be the only process that changes copies of *pin*, once no other does; read it again inside."""
+
+        def waiting() -> None:
+            on_event(Waiting(what="another fpin that works on the same content"))
+
+        return self.store.exclusively(pin.pin, on_wait=waiting)
 
 
 @contextlib.contextmanager

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Concatenate, ParamSpec, TypeVar
 
 from fpin.errors import LocalError
+from fpin.store.lock import hold
 from fpin.store.migrations import MIGRATIONS
 from fpin.store.model import Copy, CopyState, Piece, Pin, Submission
 
@@ -85,6 +86,15 @@ class Store:
 
     def close(self) -> None:
         self._db.close()
+
+    @contextlib.contextmanager
+    def exclusively(self, pin: int, *, on_wait: Callable[[], None]) -> Iterator[None]:
+        """Let no other process add or remove copies of *pin* meanwhile; read it again inside.
+
+        Two at once would each plan, sign and pay for the same copy. *on_wait* is called where one is at it.
+        """
+        with hold(self._path.parent / "locks" / f"pin-{pin}", on_wait=on_wait):
+            yield
 
     # Reading
 
