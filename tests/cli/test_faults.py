@@ -1,0 +1,502 @@
+"""Peers, processes and answers that fail in the middle: nothing is lost or paid twice, a rerun goes on."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from fpin.flows import services
+from fpin.routing import LOCAL
+from tests.cli.conftest import Tenant
+from tests.conftest import Outcome
+
+ALWAYS = 10**9
+
+
+class Once(set[str]):
+    """Faults by name, each of which happens one time only."""
+
+    def __contains__(self, name: object) -> bool:
+        known = super().__contains__(name)
+        self.discard(str(name))
+        return known
+
+
+@pytest.fixture
+def note(tenant: Tenant, tmp_path: Path) -> Path:
+    """A file that no other test stores."""
+    path = tmp_path / "note.txt"
+    path.write_text(f"what {tenant.wallet} wants to keep\n")
+    return path
+
+
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
+    """Routing is given up after half a second, until the function returned is called; all else stays."""
+    add = dataclasses.replace(
+        LOCAL.add, delays=(0.02,), deadline=0.5, children=0.2, extension=0.1, ceiling=0.6, grace=0.1
+    )
+    monkeypatch.setattr(services, "LOCAL", dataclasses.replace(LOCAL, add=add))
+    return lambda: monkeypatch.setattr(services, "LOCAL", LOCAL)
+
+
+def down(tenant: Tenant, number: int, *routes: str, times: int = ALWAYS) -> None:
+    tenant.world.provider(number).faults.status_for |= dict.fromkeys(routes, (503, times))
+
+
+def mend(tenant: Tenant) -> None:
+    for provider in tenant.world.providers:
+        provider.faults.status_for.clear()
+        provider.faults.lie_about_piece = False
+
+
+def events(outcome: Outcome, name: str) -> list[dict[str, object]]:
+    lines = (json.loads(line) for line in outcome.stderr.splitlines() if line.startswith("{"))
+    return [line for line in lines if line["event"] == name]
+
+
+def piece_of(tenant: Tenant, path: Path) -> str:
+    piece: str = tenant.here("cid", path, "--json").json["pieces"][0]["piece_cid"]
+    return piece
+
+
+def copies(outcome: Outcome) -> dict[int, str]:
+    """The states of all copies, by provider; failed ones that were replaced do not count."""
+    return {copy["provider_id"]: copy["state"] for copy in outcome.json["pieces"][0]["copies"]}
+
+
+# A provider that lies
+
+
+def test_a_provider_that_lies_about_a_piece_cid_ends_an_add_of_one_copy(tenant: Tenant, note: Path) -> None:
+    tenant.world.provider(1).faults.lie_about_piece = True
+    before, piece = tenant.funds(), piece_of(tenant, note)
+    lied = tenant.here("add", note, "--copies", "1", "--provider", "1", "--json")
+    assert (lied.code, lied.json["error"]["kind"]) == (6, "PieceMismatch")
+    assert "provider 1" in lied.json["error"]["message"]
+    assert piece in lied.json["error"]["message"]
+    assert "another provider" in lied.json["error"]["hint"]
+    assert (tenant.on_chain(piece), tenant.funds()) == ([], before)
+
+    [pin] = tenant.pins()
+    assert (pin["state"], pin["pieces"][0]["copies"][0]["state"]) == ("failed", "failed")
+    # The way out that the hint names.
+    other = tenant.here("add", note, "--copies", "1", "--exclude-provider", "1", "--json")
+    assert (other.code, [row[0] for row in tenant.on_chain(piece)]) == (0, [2]), other.stderr
+
+
+def test_the_copy_of_an_honest_provider_stays_when_the_other_one_lies(tenant: Tenant, note: Path) -> None:
+    tenant.world.provider(1).faults.lie_about_piece = True
+    piece = piece_of(tenant, note)
+    first = tenant.here("add", note, "--copies", "2", "--json")
+    assert (first.code, first.json["complete"]) == (3, False), first.stderr
+    assert copies(first) == {1: "failed", 2: "advertised"}
+    assert "other bytes" in first.json["pieces"][0]["copies"][0]["reason"]
+    assert [row[0] for row in tenant.on_chain(piece)] == [2]
+    assert tenant.pins()[0]["state"] == "degraded"
+
+    mend(tenant)
+    again = tenant.here("add", note, "--copies", "2", "--json")
+    assert (again.code, again.json["complete"]) == (0, True), again.stderr
+    assert sorted(row[0] for row in tenant.on_chain(piece)) == [1, 2]
+
+
+def test_a_failed_copy_is_told_to_people_with_what_to_do(tenant: Tenant, note: Path) -> None:
+    tenant.world.provider(1).faults.lie_about_piece = True
+    outcome = tenant.here("add", note, "--copies", "2")
+    assert outcome.code == 3
+    assert "provider 1: failed: provider 1 " in outcome.stderr
+    assert "the same command continues" in outcome.stdout
+
+
+# A provider that is down
+
+
+def test_a_provider_that_is_down_before_is_passed_over(tenant: Tenant, note: Path) -> None:
+    down(tenant, 1, "ping")
+    added = tenant.here("add", note, "--copies", "2", "--json")
+    assert (added.code, copies(added)) == (0, {2: "advertised", 3: "advertised"}), added.stderr
+
+
+def test_a_provider_that_was_named_and_is_down_is_told_and_nothing_is_written_down(
+    tenant: Tenant, note: Path
+) -> None:
+    down(tenant, 1, "ping")
+    refused = tenant.here("add", note, "--provider", "1", "--json")
+    assert (refused.code, refused.json["error"]["kind"]) == (5, "ProviderUnavailable")
+    assert "provider 1" in refused.json["error"]["message"]
+    assert tenant.pins() == []
+
+
+def test_when_all_providers_are_down_that_is_told_as_temporary(tenant: Tenant, note: Path) -> None:
+    for number in (1, 2, 3):
+        down(tenant, number, "ping")
+    refused = tenant.here("add", note)
+    assert refused.code == 5
+    assert "again" in refused.stderr.splitlines()[-1]
+    mend(tenant)
+    assert tenant.here("add", note, "--copies", "1").code == 0
+
+
+def test_a_short_failure_is_ridden_out(tenant: Tenant, note: Path) -> None:
+    down(tenant, 1, "open", "upload", "finalize", times=1)
+    added = tenant.here("add", note, "--copies", "1", "--json")
+    assert (added.code, copies(added)) == (0, {1: "advertised"}), added.stderr
+
+
+@pytest.mark.parametrize("route", ["find", "upload", "finalize", "create-and-add"])
+def test_a_provider_that_goes_down_in_the_middle_is_continued_by_the_same_command(
+    tenant: Tenant, note: Path, route: str
+) -> None:
+    piece, before = piece_of(tenant, note), tenant.funds()
+    down(tenant, 1, route)
+    broken = tenant.here("add", note, "--copies", "1", "--json")
+    assert broken.code == 5, broken.stderr
+    assert "provider 1" in broken.json["error"]["message"]
+    assert "HTTP 503" in broken.json["error"]["message"]
+    assert (tenant.on_chain(piece), tenant.funds()) == ([], before)
+    assert tenant.pins()[0]["state"] == "pending"
+
+    mend(tenant)
+    again = tenant.here("add", note, "--copies", "1", "--json")
+    assert (again.code, copies(again)) == (0, {1: "advertised"}), again.stderr
+    assert len(tenant.on_chain(piece)) == 1
+    if route == "create-and-add":
+        assert [event["uploaded"] for event in events(again, "parked")] in ([], [False])
+
+
+def test_the_other_copy_is_stored_when_one_provider_goes_down_in_the_middle(
+    tenant: Tenant, note: Path
+) -> None:
+    down(tenant, 1, "upload")
+    first = tenant.here("add", note, "--copies", "2", "--json")
+    assert (first.code, copies(first)) == (3, {1: "planned", 2: "advertised"}), first.stderr
+    mend(tenant)
+    again = tenant.here("add", note, "--copies", "2", "--json")
+    assert (again.code, copies(again)) == (0, {1: "advertised", 2: "advertised"}), again.stderr
+    assert len(tenant.on_chain(piece_of(tenant, note))) == 2
+    uploads = {event["provider_id"] for event in events(again, "parked") if event["uploaded"]}
+    assert uploads == {1}
+
+
+def test_a_provider_whose_status_is_not_to_be_had_afterwards_changes_nothing(
+    tenant: Tenant, note: Path
+) -> None:
+    # The chain is the authority: it has confirmed the add, whatever the provider says of it.
+    down(tenant, 1, "created", "added", "status")
+    added = tenant.here("add", note, "--copies", "1", "--json")
+    assert (added.code, copies(added)) == (0, {1: "advertised"}), added.stderr
+
+
+def test_what_one_provider_damaged_comes_from_the_other_and_is_never_written_wrong(
+    tenant: Tenant, note: Path, tmp_path: Path
+) -> None:
+    root = tenant.here("add", note, "--copies", "2", "-q").stdout.strip()
+    content = note.read_bytes()
+    damaged = 0
+    for file in (tenant.world.info_path.parent / "provider-1" / "pieces").rglob("*"):
+        if file.is_file() and content in (raw := file.read_bytes()):
+            file.write_bytes(raw.replace(content, content.swapcase()))
+            damaged += 1
+    assert damaged == 1
+    back = tenant.here("get", root, "-o", tmp_path / "back", "--json")
+    assert back.code == 0, back.stderr
+    assert (tmp_path / "back").read_bytes() == content
+    assert tenant.world.urls.providers[1] in back.json["sources"]
+
+    only = tenant.here("get", root, "-o", tmp_path / "only", env={"FPIN_HOME": str(tmp_path / "other")})
+    assert only.code == 0, only.stderr  # a home that knows nothing asks routing, which names both
+    assert (tmp_path / "only").read_bytes() == content
+
+
+def test_content_that_is_damaged_everywhere_is_refused_and_nothing_is_written(
+    tenant: Tenant, note: Path, tmp_path: Path
+) -> None:
+    root = tenant.here("add", note, "--copies", "1", "-q").stdout.strip()
+    content = note.read_bytes()
+    for file in (tenant.world.info_path.parent / "provider-1" / "pieces").rglob("*"):
+        if file.is_file() and content in (raw := file.read_bytes()):
+            file.write_bytes(raw.replace(content, content.swapcase()))
+    out = tmp_path / "out"
+    out.mkdir()
+    refused = tenant.here("get", root, "-o", out / "back", "--json")
+    assert refused.code in (5, 6), refused.stderr
+    assert tenant.world.urls.providers[0].removeprefix("http://") in refused.json["error"]["message"]
+    assert list(out.iterdir()) == []
+
+
+# Answers that are lost
+
+
+@pytest.mark.parametrize("route", ["open", "upload", "finalize", "create-and-add"])
+def test_an_answer_that_is_lost_after_the_work_was_done_costs_nothing(
+    tenant: Tenant, note: Path, route: str
+) -> None:
+    tenant.world.provider(1).faults.drop_answer_after_success = Once({route})
+    added = tenant.here("add", note, "--copies", "1", "--json")
+    assert (added.code, copies(added)) == (0, {1: "advertised"}), added.stderr
+    assert len(tenant.on_chain(piece_of(tenant, note))) == 1
+    assert len(tenant.chain.client_data_sets(tenant.wallet)) == 1
+
+
+def test_a_lost_answer_to_an_add_into_a_data_set_costs_nothing(
+    tenant: Tenant, note: Path, tmp_path: Path
+) -> None:
+    second = tmp_path / "second.txt"
+    second.write_text(f"another thing of {tenant.wallet}")
+    assert tenant.here("add", note, "--copies", "1").code == 0
+    tenant.world.provider(1).faults.drop_answer_after_success = Once({"add"})
+    added = tenant.here("add", second, "--copies", "1", "--json")
+    assert added.code == 0, added.stderr
+    assert len(tenant.on_chain(piece_of(tenant, second))) == 1
+    assert len(tenant.chain.client_data_sets(tenant.wallet)) == 1
+
+
+def test_a_lost_answer_to_a_removal_is_looked_up_on_chain(tenant: Tenant, note: Path) -> None:
+    root = tenant.here("add", note, "--copies", "1", "-q").stdout.strip()
+    tenant.world.provider(1).faults.drop_answer_after_success = Once({"remove"})
+    removed = tenant.here("rm", root, "--json")
+    assert removed.code == 0, removed.stderr
+    assert removed.json["pieces"][0]["state"] in ("scheduled", "removed", "unadvertised", "gone")
+
+
+def test_a_removal_that_the_provider_cannot_take_now_is_asked_for_again(tenant: Tenant, note: Path) -> None:
+    root = tenant.here("add", note, "--copies", "1", "-q").stdout.strip()
+    down(tenant, 1, "remove")
+    broken = tenant.here("rm", root, "--json")
+    assert (broken.code, broken.json["error"]["kind"]) == (5, "ProviderUnavailable")
+    assert len(tenant.on_chain(piece_of(tenant, note))) == 1
+    mend(tenant)
+    removed = tenant.here("rm", root, "--wait", "--json")
+    assert (removed.code, removed.json["pieces"][0]["state"]) == (0, "gone"), removed.stderr
+
+
+# An indexer that fails
+
+
+@pytest.mark.parametrize("fault", ["stopped", "nonsense", "failing", "hold_ingest"])
+def test_an_indexer_that_fails_leaves_the_data_stored_and_the_same_command_finishes(
+    tenant: Tenant, note: Path, impatient: Callable[[], None], fault: str
+) -> None:
+    faults = tenant.world.indexer.faults
+    setattr(faults, fault, ALWAYS if fault == "failing" else True)
+    # Nothing else may say that the advertisement was processed, or that is evidence enough.
+    faults.hold_ingest = True
+    first = tenant.here("add", note, "--copies", "1", "--json")
+    assert first.code == 3, first.stderr
+    assert first.json["routing"]["state"] in ("unreachable", "timeout")
+    assert copies(first) == {1: "confirmed"}
+    assert any("The data is stored" in sentence for sentence in first.json["routing"]["notes"])
+    assert any(
+        f"fpin check {first.json['root_cid']}" in sentence for sentence in first.json["routing"]["notes"]
+    )
+    assert first.json["urls"] == [url for url in first.json["urls"] if url.startswith("http://127.0.0.1")]
+
+    checked = tenant.here("check", first.json["root_cid"])
+    assert (checked.code, "The data is stored" in checked.stdout) == (3, True)
+    for name, value in dataclasses.asdict(type(faults)()).items():
+        setattr(faults, name, value)
+    impatient()
+    assert tenant.here("check", first.json["root_cid"]).code == 0
+    before = tenant.funds()
+    again = tenant.here("add", note, "--copies", "1", "--json")
+    assert (again.code, copies(again)) == (0, {1: "advertised"}), again.stderr
+    assert events(again, "parked") == []
+    assert tenant.funds() == before
+
+
+def test_stored_but_not_findable_is_told_to_people(
+    tenant: Tenant, note: Path, impatient: Callable[[], None]
+) -> None:
+    tenant.world.indexer.faults.stopped = True
+    outcome = tenant.here("add", note, "--copies", "1")
+    assert outcome.code == 3
+    assert "The data is stored" in outcome.stdout
+    assert "the same command continues" in outcome.stdout
+
+
+def test_an_indexer_that_fails_for_a_moment_is_asked_again(tenant: Tenant, note: Path) -> None:
+    tenant.world.indexer.faults.failing = 3
+    added = tenant.here("add", note, "--copies", "1", "--json")
+    assert (added.code, added.json["routing"]["state"]) == (0, "found"), added.stderr
+
+
+def test_content_comes_back_while_the_indexer_is_down(tenant: Tenant, note: Path, tmp_path: Path) -> None:
+    root = tenant.here("add", note, "--copies", "1", "-q").stdout.strip()
+    tenant.world.indexer.faults.stopped = True
+    back = tenant.here("get", root, "-o", tmp_path / "back")
+    assert (back.code, (tmp_path / "back").read_bytes()) == (0, note.read_bytes()), back.stderr
+
+
+def test_a_provider_that_never_advertises_is_named(
+    tenant: Tenant, note: Path, impatient: Callable[[], None]
+) -> None:
+    tenant.world.provider(1).faults.never_advertise = True
+    first = tenant.here("add", note, "--copies", "1", "--json")
+    assert (first.code, first.json["routing"]["state"]) == (3, "timeout"), first.stderr
+    assert any("Provider 1 " in sentence for sentence in first.json["routing"]["notes"])
+
+
+# A process that ends
+
+
+_KILLED = """
+import os, signal, sys
+from fpin.cli import run
+from fpin.store import Store
+
+name, moment = sys.argv[1], sys.argv[2]
+transition = getattr(Store, name)
+
+def last(*args, **kwargs):
+    if moment == "after":
+        transition(*args, **kwargs)
+    os.kill(os.getpid(), signal.SIGKILL)
+
+setattr(Store, name, last)
+run(sys.argv[3:])
+"""
+
+
+def kill_at(tenant: Tenant, transition: str, moment: str, *args: str | Path) -> None:
+    """Run a command that is killed right before or after it writes down *transition*."""
+    done = subprocess.run(
+        [sys.executable, "-c", _KILLED, transition, moment, *map(str, args)],
+        env=tenant.fpin.env,
+        capture_output=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == -signal.SIGKILL, done.stderr.decode()
+
+
+# "before" one is where "after" the one above it left everything, unless a peer was asked between them.
+@pytest.mark.skipif(os.name != "posix", reason="needs SIGKILL")
+@pytest.mark.parametrize(
+    ("transition", "moment"),
+    [
+        ("record_pin", "after"),
+        ("plan_copy", "after"),
+        ("mark_parked", "before"),
+        ("mark_parked", "after"),
+        ("mark_signed", "after"),
+        ("mark_submitted", "before"),
+        ("mark_submitted", "after"),
+        ("mark_confirmed", "before"),
+        ("mark_confirmed", "after"),
+        ("mark_advertised", "before"),
+        ("mark_advertised", "after"),
+    ],
+)
+def test_an_add_that_is_killed_at_a_transition_is_finished_by_the_same_command(
+    tenant: Tenant, note: Path, transition: str, moment: str
+) -> None:
+    kill_at(tenant, transition, moment, "add", note, "--copies", "1")
+    again = tenant.here("add", note, "--copies", "1", "--json")
+    assert (again.code, copies(again)) == (0, {1: "advertised"}), again.stderr
+    assert len(tenant.on_chain(piece_of(tenant, note))) == 1
+    assert len(tenant.chain.client_data_sets(tenant.wallet)) == 1
+    if transition not in ("record_pin", "plan_copy"):  # the bytes are there already
+        assert not any(event["uploaded"] for event in events(again, "parked"))
+
+
+@pytest.mark.skipif(os.name != "posix", reason="needs SIGKILL")
+@pytest.mark.parametrize(
+    ("transition", "moment"),
+    [("mark_signed", "after"), ("mark_submitted", "before"), ("mark_confirmed", "before")],
+)
+def test_an_add_into_a_data_set_that_is_killed_is_finished_by_the_same_command(
+    tenant: Tenant, note: Path, tmp_path: Path, transition: str, moment: str
+) -> None:
+    first = tmp_path / "first.txt"
+    first.write_text(f"the first thing of {tenant.wallet}")
+    assert tenant.here("add", first, "--copies", "1").code == 0
+    kill_at(tenant, transition, moment, "add", note, "--copies", "1")
+    again = tenant.here("add", note, "--copies", "1", "--json")
+    assert (again.code, copies(again)) == (0, {1: "advertised"}), again.stderr
+    assert len(tenant.on_chain(piece_of(tenant, note))) == 1
+    assert len(tenant.chain.client_data_sets(tenant.wallet)) == 1
+
+
+@pytest.mark.skipif(os.name != "posix", reason="needs SIGKILL")
+@pytest.mark.parametrize(
+    ("transition", "moment"),
+    [("mark_removing", "after"), ("mark_scheduled", "before"), ("mark_scheduled", "after")],
+)
+def test_a_removal_that_is_killed_at_a_transition_is_finished_by_the_same_command(
+    tenant: Tenant, note: Path, transition: str, moment: str
+) -> None:
+    root = tenant.here("add", note, "--copies", "1", "-q").stdout.strip()
+    kill_at(tenant, transition, moment, "rm", root)
+    removed = tenant.here("rm", root, "--json")
+    assert removed.code == 0, removed.stderr
+    [copy] = removed.json["pieces"]
+    assert copy["state"] in ("scheduled", "removed", "unadvertised", "gone")
+    live = tenant.chain.piece_live(copy["data_set_id"], copy["piece_id"])
+    assert not live or copy["piece_id"] in tenant.chain.scheduled_removals(copy["data_set_id"])
+
+
+@pytest.mark.skipif(os.name != "posix", reason="needs SIGINT")
+@pytest.mark.parametrize("as_json", [True, False])
+def test_an_interrupt_while_uploading_ends_with_130_and_the_same_command_continues(
+    tenant: Tenant, note: Path, as_json: bool
+) -> None:
+    tenant.world.provider(1).faults.slow = 0.5  # so that the signal comes while the provider has the word
+    process = subprocess.Popen(
+        tenant.fpin.command(("add", note, "--copies", "1", *["--json"] * as_json)),
+        env=tenant.fpin.env,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    with process:
+        assert process.stderr is not None
+        said = ""
+        while "packed" not in said and "root CID" not in said:
+            said = process.stderr.readline()
+            assert said, "it ended before it had anything to upload"
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=60)
+    assert process.returncode == 130, err
+    assert "Traceback" not in err
+    assert "fpin: interrupted; what was done is written down\n  → run the same command again" in err
+    if as_json:
+        assert json.loads(out)["error"] == {
+            "code": 130,
+            "kind": "Interrupted",
+            "message": "interrupted; what was done is written down",
+            "hint": "run the same command again to go on",
+        }
+    else:
+        assert out == ""
+
+    tenant.world.provider(1).faults.slow = 0
+    again = tenant.here("add", note, "--copies", "1", "--json")
+    assert (again.code, copies(again)) == (0, {1: "advertised"}), again.stderr
+    assert len(tenant.on_chain(piece_of(tenant, note))) == 1
+
+
+def test_the_same_command_three_times_at_once_stores_and_pays_once(tenant: Tenant, note: Path) -> None:
+    command = tenant.fpin.command(("add", note, "--copies", "1", "--json"))
+    processes = [
+        subprocess.Popen(
+            command, env=tenant.fpin.env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        )
+        for _ in range(3)
+    ]
+    ended = [(process.communicate(timeout=120), process.returncode) for process in processes]
+    outcomes = [Outcome(code, out, err) for (out, err), code in ended]
+    assert [outcome.code for outcome in outcomes] == [0, 0, 0], [outcome.stderr for outcome in outcomes]
+    assert len(tenant.on_chain(piece_of(tenant, note))) == 1
+    assert len(tenant.chain.client_data_sets(tenant.wallet)) == 1
+    assert len([event for outcome in outcomes for event in events(outcome, "submitted")]) == 1
+    [pin] = tenant.pins()
+    assert [copy["state"] for copy in pin["pieces"][0]["copies"]] == ["advertised"]
