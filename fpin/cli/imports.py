@@ -78,4 +78,6 @@ def _parse(root: str | None) -> bytes | None:
     try:
         return None if root is None else parse_cid(root)
     except ValueError as exc:
-        raise UsageError(f"--root {root!r} is not a CID") from exc
+        raise UsageError(
+            f"--root {root!r} is not a CID", hint="fpin car ls shows the roots of the file"
+        ) from exc

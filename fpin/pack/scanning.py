@@ -253,6 +253,7 @@ def named(path: Path) -> Iterator[None]:
     try:
         yield
     except VerificationFailed as exc:
-        raise type(exc)(f"{str(path)!r}: {exc.message}", hint=exc.hint, **exc.values) from exc
+        hint = exc.hint or "get the file again from where it came, or make it again"
+        raise type(exc)(f"{str(path)!r}: {exc.message}", hint=hint, **exc.values) from exc
     except OSError as exc:
         raise SourceError(f"{str(path)!r} cannot be read: {exc.strerror or exc}", path=str(path)) from exc
