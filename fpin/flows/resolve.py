@@ -104,8 +104,11 @@ def _by_name(pins: list[Pin], text: str) -> list[Target]:
 
 
 def _present(pins: list[Pin]) -> list[Target]:
-    """Prefer pins that are there to those that were removed: the path or name has passed on to them."""
-    return [_whole(pin) for pin in pins if pin.state != "removed"] or [_whole(pin) for pin in pins]
+    """Prefer pins that are there to those that failed, and these to what was removed: a path passes on."""
+    for gone in (("removed", "failed"), ("removed",), ()):
+        if there := [_whole(pin) for pin in pins if pin.state not in gone]:
+            return there
+    return []
 
 
 def _whole(pin: Pin) -> Target:

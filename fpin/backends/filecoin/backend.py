@@ -14,7 +14,14 @@ from fpin.chain.costs import CopyPlan, Quote, quote
 from fpin.chain.limits import check_piece_metadata
 from fpin.chain.selection import Candidate, Selection, select, select_data_sets
 from fpin.chain.wallet import Wallet
-from fpin.errors import ChainError, FpinError, ProviderError, Unavailable, VerificationFailed
+from fpin.errors import (
+    ChainError,
+    FpinError,
+    ProviderError,
+    SourceError,
+    Unavailable,
+    VerificationFailed,
+)
 from fpin.events import OnEvent
 from fpin.piece import PieceCid
 from fpin.provider.api import ProviderApi
@@ -145,6 +152,10 @@ class FilecoinBackend:
                 failure = failure or exc
                 on_event(events.CopyFailed(provider_id=place.provider_id, reason=exc.message))
                 self._give_up(pin, place, exc)
+            except SourceError as exc:
+                # What was hashed is no more: this pin will not get further, whatever is stored next.
+                self._give_up(pin, place, exc)
+                raise
         if failure is not None and not served:
             raise failure
 
