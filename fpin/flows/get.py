@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-from fpin.errors import GatewayUnavailable, LocalError, NotFound, UsageError
+from fpin.errors import GatewayUnavailable, IndexerUnavailable, LocalError, NotFound, UsageError
 from fpin.events import Fetching, Noted, OnEvent, ignore
 from fpin.flows.packing import absolute
 from fpin.flows.resolve import resolve
@@ -125,13 +125,19 @@ def _routed(services: Services, root_cid: bytes, pin: Pin | None) -> list[str]:
 
     Opens the gate where public routers can do no harm by looking: for content of others that is found, and
     for a pin of ours that is found at one of its own providers. A record of somebody else's copy would make
-    caches keep a list without ours (gotcha G2).
+    caches keep a list without ours (gotcha G2). Raises IndexerUnavailable where nobody else knows either.
     """
     indexer = services.backend.peers(services.gate).poll
     if indexer is None:
         return []
     answer = indexer.find(root_cid)
     own = {copy.provider_url for copy in pin.copies} if pin else set()
+    if answer.state == "inconclusive" and not (pin and any(piece.held for piece in pin.pieces)):
+        raise IndexerUnavailable(
+            f"who has {format_cid(root_cid)} is not known: {indexer.url} gave no usable answer "
+            f"({answer.reason})",
+            hint="run it again later; for content in the store of fpin no indexer is needed",
+        )
     urls = [url for record in answer.records for address in record.addresses if (url := url_of(address))]
     if urls and (pin is None or own & set(urls)):
         services.gate.open([root_cid])
