@@ -25,7 +25,7 @@ from fpin.http import Http
 from fpin.piece import PieceCid
 from tests.conftest import Fpin, Outcome
 
-WALLETS = tuple(DevAccount(f"TEST_{number}") for number in range(100))
+WALLETS = tuple(DevAccount(f"TEST_{number}") for number in range(160))
 
 
 class Careful(Fpin):

@@ -8,11 +8,14 @@ import sqlite3
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
 
+from fpin.chain.signer import Signer
+from fpin.chain.wallet import Wallet
 from fpin.devnet.accounts import USERS
 from tests.cli.conftest import Here, Tenant
 from tests.conftest import Fpin, Outcome
@@ -290,6 +293,19 @@ def test_a_network_that_cannot_be_reached_is_one_sentence_and_code_5(
     assert outcome.stderr.count("fpin: ") == 1
 
 
+def test_a_node_that_is_gone_keeps_nothing_from_being_shown_that_is_known(
+    tenant: Tenant, tmp_path: Path, note: Path
+) -> None:
+    root = tenant.here("add", note, "--copies", "1", "-q").stdout.strip()
+    info = tmp_path / "devnet-info.json"
+    info.write_text(tenant.world.info_path.read_text().replace(tenant.world.urls.chain, CLOSED))
+    env = {"DEVNET_INFO_PATH": str(info)}
+    assert tenant.here("ls", "-q", env=env).stdout.strip() == root
+    status = tenant.here("status", root, env=env)
+    assert (status.code, root in status.stdout) == (0, True), status.stderr
+    assert "note: the account is not shown: node 127.0.0.1:9 cannot be reached" in status.stderr
+
+
 def test_a_node_of_another_chain_is_refused_before_anything_is_signed(tenant: Tenant, note: Path) -> None:
     node = f"{tenant.world.urls.chain}/rpc/v1"
     before = tenant.world.chain.epoch
@@ -368,7 +384,7 @@ def test_who_has_neither_deposited_nor_approved_is_given_a_command_that_makes_it
     error = refused.json["error"]
     assert error["kind"] == "Unaffordable"
     assert "may not use your payment account" in error["message"]
-    assert error["missing"] in error["hint"] or float(error["missing"]) <= float(error["hint"].split()[-1])
+    assert Decimal(error["hint"].split()[-1]) >= Decimal(error["missing"])
     assert tenant.pins() == []
 
     program, *command = error["hint"].split()
@@ -378,6 +394,23 @@ def test_who_has_neither_deposited_nor_approved_is_given_a_command_that_makes_it
     assert paid.json["account"]["approved"] is True
     added = tenant.here("add", note, "--copies", "1", "--json", env=env)
     assert (added.code, added.json["complete"]) == (0, True), added.stderr
+
+
+def test_an_account_that_is_too_small_is_told_by_how_much_and_with_a_command_that_fills_it(
+    tenant: Tenant, note: Path
+) -> None:
+    wallet = Wallet(tenant.chain, Signer.from_key(tenant.fpin.wallet.key))
+    wallet.withdraw(tenant.funds() - 10**17)
+    refused = tenant.here("add", note, "--copies", "1", "--json")
+    assert refused.code == 4
+    error = refused.json["error"]
+    assert "0.1 USDFC free and needs 0.62" in error["message"]
+    program, *command = error["hint"].split()
+    assert (program, command[:2]) == ("fpin", ["payments", "deposit"])
+    assert Decimal(command[2]) >= Decimal(error["missing"])
+    assert tenant.pins() == []
+    assert tenant.here(*command).code == 0
+    assert tenant.here("add", note, "--copies", "1").code == 0
 
 
 def test_a_wallet_that_holds_nothing_is_told_what_to_send_it(tenant: Tenant, note: Path) -> None:
@@ -438,18 +471,19 @@ def test_a_damaged_store_is_named_and_costs_nothing_to_replace(
 _LIMITED = """
 import resource, sys
 from fpin.cli import main
-resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, 200_000))
-sys.argv[0] = "fpin"
+limit = int(sys.argv.pop(1))
+resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
 main()
 """
 
 
 class OnFullDisk(Fpin):
-    """fpin where no file can grow beyond 200 kB."""
+    """fpin where no file can grow beyond *limit* bytes."""
 
-    def command(self, args: object) -> list[str]:
-        assert isinstance(args, tuple)
-        return [sys.executable, "-c", _LIMITED, *map(str, args)]
+    limit = 200_000
+
+    def command(self, args: Sequence[str | Path]) -> list[str]:
+        return [sys.executable, "-c", _LIMITED, str(self.limit), *map(str, args)]
 
 
 @pytest.mark.skipif(os.name != "posix", reason="needs limits as POSIX has them")
@@ -475,6 +509,22 @@ def test_a_full_disk_while_fetching_leaves_nothing(tenant: Tenant, tmp_path: Pat
     assert "fpin: cannot write" in outcome.stderr
     assert str(out) in outcome.stderr
     assert list(out.iterdir()) == []
+
+
+@pytest.mark.skipif(os.name != "posix", reason="needs limits as POSIX has them")
+@pytest.mark.parametrize("limit", [10_000, 50_000, 70_000, 90_000, 110_000])
+def test_a_disk_that_is_full_for_the_store_is_told_and_nothing_is_lost_or_paid_twice(
+    tenant: Tenant, note: Path, home: Path, limit: int
+) -> None:
+    full = OnFullDisk(home, tenant.fpin.env)
+    full.limit = limit
+    outcome = full("add", note, "--copies", "1")
+    # The more room the later it ends: before the store is made, after it, when the pin is written down, …
+    if limit <= 90_000 or outcome.code:
+        told(outcome, 1, str(home / "data" / "fpin.sqlite"), "free some space")
+    again = tenant.here("add", note, "--copies", "1", "--json")
+    assert (again.code, again.json["complete"]) == (0, True), again.stderr
+    assert len(tenant.on_chain(again.json["pieces"][0]["piece_cid"])) == 1
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")

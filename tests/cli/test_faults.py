@@ -336,6 +336,37 @@ def test_content_comes_back_while_the_indexer_is_down(tenant: Tenant, note: Path
     assert (back.code, (tmp_path / "back").read_bytes()) == (0, note.read_bytes()), back.stderr
 
 
+@pytest.mark.parametrize("fault", ["stopped", "nonsense"])
+def test_not_to_be_told_who_has_something_is_not_the_same_as_nobody(
+    tenant: Tenant, tmp_path: Path, fault: str
+) -> None:
+    unknown = "bafkreigh2akiscaildcqabsyg3dfr6chu3fgpregiymsck7e7aqa4s52zy"
+    absent = tenant.here("get", unknown, "-o", tmp_path / "out", "--json")
+    assert (absent.code, absent.json["error"]["kind"]) == (1, "NotFound")
+    setattr(tenant.world.indexer.faults, fault, True)
+    unasked = tenant.here("get", unknown, "-o", tmp_path / "out", "--json")
+    assert (unasked.code, unasked.json["error"]["kind"]) == (5, "IndexerUnavailable")
+    assert tenant.world.urls.indexer in unasked.json["error"]["message"]
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_removal_that_nobody_can_confirm_is_done_in_part_and_finished_later(
+    tenant: Tenant, note: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = tenant.here("add", note, "--copies", "1", "-q").stdout.strip()
+    removal = dataclasses.replace(LOCAL.removal, deadline=0.5)
+    tenant.world.indexer.faults.stopped = True
+    with monkeypatch.context() as hurried:
+        hurried.setattr(services, "LOCAL", dataclasses.replace(LOCAL, removal=removal))
+        waited = tenant.here("rm", root, "--wait", "--json")
+    assert waited.code == 3, waited.stderr
+    assert waited.json["pieces"][0]["state"] != "gone"
+    assert waited.json["pieces"][0]["note"]
+    tenant.world.indexer.faults.stopped = False
+    finished = tenant.here("rm", root, "--wait", "--json")
+    assert (finished.code, finished.json["pieces"][0]["state"]) == (0, "gone"), finished.stderr
+
+
 def test_a_provider_that_never_advertises_is_named(
     tenant: Tenant, note: Path, impatient: Callable[[], None]
 ) -> None:
