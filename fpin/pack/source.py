@@ -21,8 +21,10 @@ from fpin.pack.reading import changed, check_symlink, read_sections
 from fpin.pack.tree import SYMLINK
 from fpin.piece import PieceCid
 
-_CHUNK = 2**20  # bytes of sections made at a time
-_MAX_BLOCKS = 1024  # and no more blocks than that
+_BATCH = 16 * (2**20 + 40)  # bytes of sections made at a time: sixteen leaves are hashed side by side
+_MAX_BLOCKS = 2048  # and no more blocks than that
+_CHUNK = 2**20  # bytes given out at a time
+_MAX_PARTS = 16  # of a batch, before they are joined: many small chunks cost more than a copy
 
 
 def batches(layout: Layout, start: int, stop: int, size: int, count: int) -> Iterator[tuple[int, int]]:
@@ -70,12 +72,13 @@ class PackedPiece:
             offset = HEADER_SIZE
         block = self._block_at(offset)
         skip = offset - self._position(block)
+        buffer = bytearray(min(_BATCH, self.size))
         for start, stop in self._kept_runs(block):
-            for low, high in batches(self.layout, start, stop, _CHUNK, _MAX_BLOCKS):
-                data = self._sections(low, high)
-                if skip < len(data):
-                    yield data[skip:]
-                skip = max(0, skip - len(data))
+            for low, high in batches(self.layout, start, stop, _BATCH, _MAX_BLOCKS):
+                for part in self._sections(low, high, buffer):
+                    for position in range(skip, len(part), _CHUNK):
+                        yield bytes(part[position : position + _CHUNK])
+                    skip = max(0, skip - len(part))
         filler = self._filler()[skip:]
         if filler:
             yield filler
@@ -119,8 +122,9 @@ class PackedPiece:
         if block < self.span.end_block:
             yield block, self.span.end_block
 
-    def _sections(self, start: int, stop: int) -> bytes:
-        layout, read = self.layout, read_sections(self.layout, start, stop)
+    def _sections(self, start: int, stop: int, buffer: bytearray) -> list[bytes | memoryview]:
+        """Make the sections of some blocks in *buffer* and return them, all of them as they were hashed."""
+        layout, read = self.layout, read_sections(self.layout, start, stop, buffer)
         parts: list[bytes | memoryview] = []
         position = hashed = 0
         for first, end in layout.leaf_runs(start, stop):
@@ -131,7 +135,7 @@ class PackedPiece:
             if end < stop:
                 parts.append(self._made_section(end))
             position, hashed = position + size, hashed + count
-        return b"".join(parts)
+        return parts if len(parts) <= _MAX_PARTS else [b"".join(parts)]
 
     def _made_section(self, block: int) -> bytes:
         entry = self.layout.entry_at(block)

@@ -60,10 +60,11 @@ class PieceStream:
             if self._sink:
                 self._sink(data)
             self._cut(memoryview(data), known, whole)
-        if whole:
-            self._pending.append((self._pool.submit(_fill, self._tree, whole), done))
-        else:
+        lent = any(isinstance(data, memoryview) for _, data in whole)  # else only what was copied is left
+        if not lent:
             done()
+        if whole:
+            self._pending.append((self._pool.submit(_fill, self._tree, whole), done if lent else _nothing))
         self._collect(self._max_pending)
 
     def finish(self, head_size: int) -> HeldPiece:
@@ -102,6 +103,10 @@ class PieceStream:
             future, done = self._pending.popleft()
             future.result()
             done()
+
+
+def _nothing() -> None:
+    pass
 
 
 def _fill(tree: PieceTree, runs: list[tuple[int, Data]]) -> None:
