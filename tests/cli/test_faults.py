@@ -384,23 +384,27 @@ import os, signal, sys
 from fpin.cli import run
 from fpin.store import Store
 
-name, moment = sys.argv[1], sys.argv[2]
+name, moment, left = sys.argv[1], sys.argv[2], int(sys.argv[3])
 transition = getattr(Store, name)
 
-def last(*args, **kwargs):
-    if moment == "after":
-        transition(*args, **kwargs)
-    os.kill(os.getpid(), signal.SIGKILL)
+def counted(*args, **kwargs):
+    global left
+    left -= 1
+    if left or moment == "after":
+        result = transition(*args, **kwargs)
+    if not left:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return result
 
-setattr(Store, name, last)
-run(sys.argv[3:])
+setattr(Store, name, counted)
+run(sys.argv[4:])
 """
 
 
-def kill_at(tenant: Tenant, transition: str, moment: str, *args: str | Path) -> None:
-    """Run a command that is killed right before or after it writes down *transition*."""
+def kill_at(tenant: Tenant, transition: str, moment: str, *args: str | Path, time: int = 1) -> None:
+    """Run a command that is killed right before or after its *time*-th *transition* is written down."""
     done = subprocess.run(
-        [sys.executable, "-c", _KILLED, transition, moment, *map(str, args)],
+        [sys.executable, "-c", _KILLED, transition, moment, str(time), *map(str, args)],
         env=tenant.fpin.env,
         capture_output=True,
         timeout=60,
@@ -460,6 +464,25 @@ def test_an_add_into_a_data_set_that_is_killed_is_finished_by_the_same_command(
 @pytest.mark.skipif(os.name != "posix", reason="needs SIGKILL")
 @pytest.mark.parametrize(
     ("transition", "moment"),
+    [("plan_copy", "after"), ("mark_parked", "before"), ("mark_submitted", "before")],
+)
+def test_an_add_that_is_killed_at_its_second_copy_keeps_the_first(
+    tenant: Tenant, note: Path, transition: str, moment: str
+) -> None:
+    kill_at(tenant, transition, moment, "add", note, "--copies", "2", time=2)
+    piece = piece_of(tenant, note)
+    first = [row for row in tenant.on_chain(piece) if row[0] == 1]
+    assert len(first) == 1
+    again = tenant.here("add", note, "--copies", "2", "--json")
+    assert (again.code, copies(again)) == (0, {1: "advertised", 2: "advertised"}), again.stderr
+    assert len(tenant.on_chain(piece)) == 2
+    assert first[0] in tenant.on_chain(piece)
+    assert len(tenant.chain.client_data_sets(tenant.wallet)) == 2
+
+
+@pytest.mark.skipif(os.name != "posix", reason="needs SIGKILL")
+@pytest.mark.parametrize(
+    ("transition", "moment"),
     [("mark_removing", "after"), ("mark_scheduled", "before"), ("mark_scheduled", "after")],
 )
 def test_a_removal_that_is_killed_at_a_transition_is_finished_by_the_same_command(
@@ -476,9 +499,11 @@ def test_a_removal_that_is_killed_at_a_transition_is_finished_by_the_same_comman
 
 
 @pytest.mark.skipif(os.name != "posix", reason="needs SIGINT")
-@pytest.mark.parametrize("as_json", [True, False])
+@pytest.mark.parametrize(
+    ("sent", "as_json"), [(signal.SIGINT, True), (signal.SIGINT, False), (signal.SIGTERM, True)]
+)
 def test_an_interrupt_while_uploading_ends_with_130_and_the_same_command_continues(
-    tenant: Tenant, note: Path, as_json: bool
+    tenant: Tenant, note: Path, sent: signal.Signals, as_json: bool
 ) -> None:
     tenant.world.provider(1).faults.slow = 0.5  # so that the signal comes while the provider has the word
     process = subprocess.Popen(
@@ -494,7 +519,7 @@ def test_an_interrupt_while_uploading_ends_with_130_and_the_same_command_continu
         while "packed" not in said and "root CID" not in said:
             said = process.stderr.readline()
             assert said, "it ended before it had anything to upload"
-        process.send_signal(signal.SIGINT)
+        process.send_signal(sent)
         out, err = process.communicate(timeout=60)
     assert process.returncode == 130, err
     assert "Traceback" not in err
