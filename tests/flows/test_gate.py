@@ -150,7 +150,13 @@ def test_a_confirming_indexer_that_answers_is_heard_only_about_advertisements(
     assert public.early()
 
 
-def test_every_request_of_a_session_passes_the_gate(services: Services) -> None:
+@pytest.fixture
+def no_way_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever is not on this machine is asked through a proxy that is not there: a hole leaks nothing."""
+    monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:9")
+
+
+def test_every_request_of_a_session_passes_the_gate(no_way_out: None, services: Services) -> None:
     for url in (
         f"https://cid.contact/cid/{NOWHERE}",
         f"https://delegated-ipfs.dev/routing/v1/providers/{NOWHERE}",
