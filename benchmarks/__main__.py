@@ -1,4 +1,4 @@
-"""All benchmarks one after the other, each in a process of its own: ``python -m benchmarks``, ``make bench``."""
+"""All benchmarks one after the other, each in a process of its own: ``make bench``."""
 
 from __future__ import annotations
 

@@ -100,6 +100,30 @@ class AccountReport:
     approved: bool  # the storage service may use the account
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProviderReport:
+    """A provider as registered. *problem* says why it cannot be used; None when it can."""
+
+    provider_id: int
+    name: str
+    url: str
+    location: str
+    approved: bool  # by the storage service
+    endorsed: bool  # good enough for the first copy
+    problem: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DataSetReport:
+    """A data set that the account pays for. *state* is live, terminated or deleted."""
+
+    data_set_id: int
+    provider_id: int
+    state: str
+    size: int  # raw bytes, as they are billed
+    metadata: tuple[tuple[str, str], ...]
+
+
 class Backend(Protocol):
     """A place pins live.
 
@@ -152,6 +176,12 @@ class Backend(Protocol):
 
     def account(self) -> AccountReport | None:
         """Return what pays; None without a key."""
+
+    def providers(self) -> tuple[ProviderReport, ...]:
+        """Return the active providers in registry order."""
+
+    def data_sets(self) -> tuple[DataSetReport, ...]:
+        """Return the data sets of the account, oldest first."""
 
     def deposit(self, amount: int, *, approve: bool) -> str | None:
         """Move *amount* base units into the account, and with *approve* let it be used for storing.

@@ -5,12 +5,22 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from fpin import events, routing
-from fpin.backends.base import AccountReport, Cost, Offer, PieceSource, Place, Proof, Wish
+from fpin.backends.base import (
+    AccountReport,
+    Cost,
+    DataSetReport,
+    Offer,
+    PieceSource,
+    Place,
+    Proof,
+    ProviderReport,
+    Wish,
+)
 from fpin.backends.filecoin import removing
 from fpin.backends.filecoin.account import Account
 from fpin.backends.filecoin.adding import DATA_SET_METADATA, Adding
 from fpin.chain.account import standing
-from fpin.chain.costs import CopyPlan, Quote, quote
+from fpin.chain.costs import CopyPlan, Quote, billed_size, quote
 from fpin.chain.limits import check_piece_metadata
 from fpin.chain.selection import Candidate, Selection, select, select_data_sets
 from fpin.chain.wallet import Wallet
@@ -201,6 +211,34 @@ class FilecoinBackend:
             debt=format_token(now.debt),
             runway=now.runway,
             approved=state.approval.approved,
+        )
+
+    def providers(self) -> tuple[ProviderReport, ...]:
+        chain = self._account.chain
+        approved, endorsed = chain.approved_provider_ids(), chain.endorsed_provider_ids()
+        return tuple(
+            ProviderReport(
+                provider_id=record.provider_id,
+                name=record.name,
+                url=record.service_url,
+                location=record.location,
+                approved=record.provider_id in approved,
+                endorsed=record.provider_id in endorsed,
+                problem=record.problem,
+            )
+            for record in chain.providers()
+        )
+
+    def data_sets(self) -> tuple[DataSetReport, ...]:
+        return tuple(
+            DataSetReport(
+                data_set_id=found.data_set_id,
+                provider_id=found.provider_id,
+                state="terminated" if found.terminated else "live" if found.live else "deleted",
+                size=billed_size(found.leaf_count),
+                metadata=tuple(sorted(found.metadata.items())),
+            )
+            for found in self._account.chain.client_data_sets(self._account.payer)
         )
 
     def deposit(self, amount: int, *, approve: bool) -> str | None:

@@ -1,0 +1,70 @@
+"""`fpin provider` and `fpin data-set`: what the chain says of both. Only looks."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import typer
+
+from fpin.cli import exits, options
+from fpin.cli.output import print_json, print_table
+from fpin.cli.session import Session
+from fpin.settings import DEFAULT_NETWORK
+from fpin.units import format_size
+
+provider = typer.Typer(help="The storage providers of a network.", no_args_is_help=True)
+data_set = typer.Typer(help="The data sets that your account pays for.", no_args_is_help=True)
+
+
+@provider.command("ls")
+def provider_ls(
+    network: options.Network = DEFAULT_NETWORK, rpc_url: options.RpcUrl = None, json: options.Json = False
+) -> int:
+    """List the active providers."""
+    session = Session(network=network, rpc_url=rpc_url, json=json)
+    with session.printer() as printer, session.services(printer) as services:
+        found = services.backend.providers()
+    if json:
+        print_json(
+            "fpin.provider.ls/1", {"network": network, "providers": [dataclasses.asdict(p) for p in found]}
+        )
+        return exits.DONE
+    rows = [
+        (
+            str(one.provider_id),
+            one.name,
+            "endorsed" if one.endorsed else "approved" if one.approved else "not approved",
+            one.url,
+            one.location,
+            one.problem or "",
+        )
+        for one in found
+    ]
+    print_table(("ID", "NAME", "STANDING", "URL", "LOCATION", "PROBLEM"), rows)
+    return exits.DONE
+
+
+@data_set.command("ls")
+def data_set_ls(
+    network: options.Network = DEFAULT_NETWORK, rpc_url: options.RpcUrl = None, json: options.Json = False
+) -> int:
+    """List your data sets."""
+    session = Session(network=network, rpc_url=rpc_url, json=json)
+    with session.printer() as printer, session.services(printer) as services:
+        found = services.backend.data_sets()
+    if json:
+        sets = [{**dataclasses.asdict(one), "metadata": dict(one.metadata)} for one in found]
+        print_json("fpin.data-set.ls/1", {"network": network, "data_sets": sets})
+        return exits.DONE
+    rows = [
+        (
+            str(one.data_set_id),
+            str(one.provider_id),
+            one.state,
+            format_size(one.size),
+            ", ".join(f"{key}={value}" if value else key for key, value in one.metadata),
+        )
+        for one in found
+    ]
+    print_table(("ID", "PROVIDER", "STATE", "SIZE", "METADATA"), rows)
+    return exits.DONE
