@@ -30,9 +30,9 @@ if TYPE_CHECKING:
     from concurrent.futures import Executor, Future
 
 # Sixteen leaves of 1 MiB can be hashed side by side, faster than one by one (fpin.piece.leaves), but what is
-# in flight, a batch for each thread and one being placed, has to stay small.
+# in flight, a batch for each thread, has to stay small: `add` takes 62 MB before it hashes, and 100 at most.
 _MAX_BATCH = 16 * (2**20 + 40)  # bytes of sections
-_MAX_IN_FLIGHT = 3 * _MAX_BATCH
+_MAX_IN_FLIGHT = 30 * 2**20
 _MAX_BLOCKS = 2048  # of a batch
 _MAX_PARTS = 16  # of a batch, before they are joined: many small parts cost more than a copy
 
@@ -125,6 +125,7 @@ class _Digest:
         self.digests = bytearray(layout.block_count * DIGEST)
         self.piece: _Piece | None = None  # being made
         self.buffers: list[bytearray] = []  # free: used again, as fresh memory costs a tenth of the hashing
+        self.batch_size = min(_MAX_BATCH, _MAX_IN_FLIGHT // jobs)
         self.done = 0  # bytes of content
 
     def run(self) -> Packed:
@@ -148,9 +149,10 @@ class _Digest:
     def _reads(self) -> Iterator[_Batch]:
         """Yield batches in order, while the pool reads and hashes those that follow."""
         waiting: deque[Future[_Batch]] = deque()
-        size = min(_MAX_BATCH, _MAX_IN_FLIGHT // (self.jobs + 1))
         for span in self.layout.pieces:
-            for start, stop in batches(self.layout, span.first_block, span.end_block, size, _MAX_BLOCKS):
+            for start, stop in batches(
+                self.layout, span.first_block, span.end_block, self.batch_size, _MAX_BLOCKS
+            ):
                 position = self._expected_position(span, start)
                 buffer = self._buffer(self.layout.offset(stop) - self.layout.offset(start))
                 waiting.append(self.pool.submit(_read, self.layout, start, stop, position, buffer))
@@ -160,8 +162,11 @@ class _Digest:
             yield waiting.popleft().result()
 
     def _buffer(self, size: int) -> bytearray:
+        """Return a free buffer or a new one; where batches are large, one that fits the largest too."""
         buffer = self.buffers.pop() if self.buffers else bytearray()
-        return buffer if len(buffer) >= size else bytearray(size)
+        if len(buffer) >= size:
+            return buffer
+        return bytearray(max(size, self.batch_size) if size > self.batch_size // 2 else size)
 
     def _expected_position(self, span: PieceSpan, block: int) -> int | None:
         """Return where in its piece a block stands if nothing more is dropped; None if that is unlikely."""
@@ -179,7 +184,8 @@ class _Digest:
         while stop < span.end_block:
             batch = next(reads)
             stop = batch.stop
-            stream.append(piece.place(batch), partial(self.buffers.append, batch.buffer))
+            stream.append(piece.place(batch))
+            self.buffers.append(batch.buffer)
             self.done += batch.sections.content
             if self.progress and batch.sections.content:
                 self.progress(self.done)

@@ -49,23 +49,24 @@ class PieceStream:
         self._tree = PieceTree()
         self._block = 0  # of the tree
         self._border = bytearray()  # what does not fill a block yet
-        self._pending: deque[tuple[Future[None], Callable[[], None]]] = deque()
+        self._pending: deque[Future[None]] = deque()
 
-    def append(self, parts: list[Part], done: Callable[[], None] = lambda: None) -> None:
-        """Take the next bytes; they must not change before *done* is called, which may be at once."""
+    def append(self, parts: list[Part]) -> None:
+        """Take the next bytes; views may change when it returns, `bytes` are kept until they are hashed."""
         whole: list[tuple[int, Data]] = []
+        lent = False  # what is to be hashed stands in a buffer of the caller
         for data, guess in parts:
             known = guess.roots if guess and guess.position == self.size else None
             self.size += len(data)
             if self._sink:
                 self._sink(data)
+            count = len(whole)
             self._cut(memoryview(data), known, whole)
-        lent = any(isinstance(data, memoryview) for _, data in whole)  # else only what was copied is left
-        if not lent:
-            done()
+            lent |= len(whole) > count and known is None and isinstance(data, memoryview)
         if whole:
-            self._pending.append((self._pool.submit(_fill, self._tree, whole), done if lent else _nothing))
-        self._collect(self._max_pending)
+            self._pending.append(self._pool.submit(_fill, self._tree, whole))
+        # Such buffers are large: better to wait for one than to let another be made.
+        self._collect(0 if lent else self._max_pending)
 
     def finish(self, head_size: int) -> HeldPiece:
         """End the piece; its first *head_size* bytes stay open."""
@@ -100,13 +101,7 @@ class PieceStream:
 
     def _collect(self, left: int) -> None:
         while len(self._pending) > left:
-            future, done = self._pending.popleft()
-            future.result()
-            done()
-
-
-def _nothing() -> None:
-    pass
+            self._pending.popleft().result()
 
 
 def _fill(tree: PieceTree, runs: list[tuple[int, Data]]) -> None:

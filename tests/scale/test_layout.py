@@ -16,7 +16,9 @@ import pytest
 from fpin.devnet.world import World
 from fpin.pack import DEFAULT_PROFILE, EntryKind, Tree, digest, file_tree, plan
 from tests.conftest import Fpin
-from tests.scale.memory import needs_linux
+from tests.scale.memory import STATUS
+
+needs_linux = pytest.mark.skipif(not STATUS.exists(), reason=f"needs {STATUS}")
 
 TIB = 1 << 40
 ENTRIES = 200_000
