@@ -162,11 +162,9 @@ class _Digest:
             yield waiting.popleft().result()
 
     def _buffer(self, size: int) -> bytearray:
-        """Return a free buffer or a new one; where batches are large, one that fits the largest too."""
+        """Return a free buffer, or a new one with room to spare: the next batch may be a little larger."""
         buffer = self.buffers.pop() if self.buffers else bytearray()
-        if len(buffer) >= size:
-            return buffer
-        return bytearray(max(size, self.batch_size) if size > self.batch_size // 2 else size)
+        return buffer if len(buffer) >= size else bytearray(max(size, min(2 * size, self.batch_size)))
 
     def _expected_position(self, span: PieceSpan, block: int) -> int | None:
         """Return where in its piece a block stands if nothing more is dropped; None if that is unlikely."""
