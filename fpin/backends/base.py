@@ -7,13 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from fpin import routing
-from fpin.events import OnEvent
-from fpin.piece import PieceCid
-from fpin.routing import Gate, Peers
-from fpin.store import Copy, Pin
+if TYPE_CHECKING:  # 50 ms to import, and `fpin cid` needs none of it
+    from fpin import routing
+    from fpin.events import OnEvent
+    from fpin.piece import PieceCid
+    from fpin.routing import Gate, Peers
+    from fpin.store import Copy, Pin
 
 
 class PieceSource(Protocol):
