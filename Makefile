@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test lint types unit sanitize format clean
+.PHONY: demo test lint types unit slow bench sanitize format clean
 
 $(BIN)/.installed: pyproject.toml $(wildcard setup.py) $(wildcard fpin/piece/*.c fpin/piece/*.h)
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
@@ -24,6 +24,14 @@ types: $(BIN)/.installed
 
 unit: $(BIN)/.installed
 	$(BIN)/pytest -n auto
+
+# Gibibytes, hashed and sent: a few minutes, and 8 GiB of disk.
+slow: $(BIN)/.installed
+	FPIN_LARGE=1 $(BIN)/pytest -m slow
+
+# Prints Markdown; docs/benchmarks.md says what PEERS is.
+bench: $(BIN)/.installed
+	FPIN_BENCH_PEERS=$(PEERS) $(BIN)/python -m benchmarks
 
 # The native code under the address and undefined-behaviour sanitizers; needs GCC or Clang.
 sanitize: $(BIN)/.installed
