@@ -142,13 +142,17 @@ class Backend(Protocol):
         """Raise UsageError for metadata of a piece that this place would refuse."""
 
     def offer(self, sizes: Sequence[int], wish: Wish, *, on_event: OnEvent) -> Offer:
-        """Return what *wish* would cost for pieces of at most *sizes* bytes.
+        """Return what *wish* would cost for pieces of at most *sizes* bytes, none of them stored yet.
 
         Raises ProviderError when no place fits the wish, UsageError when a limit is broken by it.
         """
 
-    def places(self, pin: Pin, offer: Offer) -> list[Place]:
-        """Return where *pin* is to be: where it already is first, then the places of *offer*."""
+    def offer_rest(self, pin: Pin, sizes: Mapping[str, int], wish: Wish, *, on_event: OnEvent) -> Offer:
+        """Return what is still to be done for *pin*, and its price: nothing for what is on chain already.
+
+        *sizes* are the bytes of the pieces wanted, by piece CID. Its places are all that will hold the pin,
+        those first that hold or are adding it now.
+        """
 
     def put(
         self,

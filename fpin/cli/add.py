@@ -19,7 +19,11 @@ if TYPE_CHECKING:
     from fpin.backends.base import Wish
     from fpin.flows.add import AddResult
 
-Copies = Annotated[int, typer.Option(min=1, envvar="FPIN_COPIES", help="Providers that will hold the data.")]
+DEFAULT_COPIES = 2
+Copies = Annotated[
+    int | None,
+    typer.Option(min=1, envvar="FPIN_COPIES", help="Providers that will hold the data; 2 if none are named."),
+]
 Providers = Annotated[
     list[int] | None, typer.Option("--provider", metavar="ID", help="Use this provider; may be repeated.")
 ]
@@ -49,7 +53,7 @@ def add(
     paths: options.Sources,
     network: options.Network = DEFAULT_NETWORK,
     rpc_url: options.RpcUrl = None,
-    copies: Copies = 2,
+    copies: Copies = None,
     provider: Providers = None,
     exclude_provider: Excluded = None,
     data_set: DataSets = None,
@@ -100,7 +104,7 @@ def cost(
     paths: options.Sources,
     network: options.Network = DEFAULT_NETWORK,
     rpc_url: options.RpcUrl = None,
-    copies: Copies = 2,
+    copies: Copies = None,
     provider: Providers = None,
     exclude_provider: Excluded = None,
     data_set: DataSets = None,
@@ -172,13 +176,17 @@ def _show(result: AddResult, wait_for: str) -> None:
 
 
 def make_wish(
-    copies: int, provider: list[int] | None, exclude: list[int] | None, data_set: list[int] | None
+    copies: int | None, provider: list[int] | None, exclude: list[int] | None, data_set: list[int] | None
 ) -> Wish:
     from fpin.backends.base import Wish
 
-    named = provider or data_set
+    if provider and data_set:
+        raise UsageError(
+            "--provider does not go with --data-set", hint="a data set is at one provider: name either"
+        )
+    named = len(set(provider or data_set or ()))
     return Wish(
-        copies=len(named) if named else copies,
+        copies=copies if copies is not None else named or DEFAULT_COPIES,
         provider_ids=tuple(provider or ()),
         exclude_provider_ids=tuple(exclude or ()),
         data_set_ids=tuple(data_set or ()),

@@ -21,7 +21,7 @@ def import_car(
     ],
     network: options.Network = DEFAULT_NETWORK,
     rpc_url: options.RpcUrl = None,
-    copies: add.Copies = 2,
+    copies: add.Copies = None,
     provider: add.Providers = None,
     exclude_provider: add.Excluded = None,
     data_set: add.DataSets = None,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Container, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from decimal import Decimal
 
 from fpin import events
@@ -16,7 +16,8 @@ from fpin.flows.route import NOT_ASKED, RoutingReport, check_routing, urls
 from fpin.flows.services import Services
 from fpin.flows.sources import Hashed, LaidOut, Source
 from fpin.ipld.cid import format_cid
-from fpin.store import ON_CHAIN, Copy, NewPiece, Pin
+from fpin.store import ON_CHAIN, UNDER_WAY, Copy, CopyState, NewPiece, Pin
+from fpin.units import parse_token, round_token
 
 GOALS = ("parked", "confirmed", "advertised", "retrievable")
 
@@ -70,10 +71,9 @@ def add(services: Services, request: AddRequest, *, on_event: OnEvent = ignore) 
     laid_out = request.content.lay_out(on_event=on_event)
     offer = services.backend.offer(laid_out.piece_sizes, request.wish, on_event=on_event)
     _quoted(offer, on_event)
-    _check_ceiling(offer, request.max_cost)
     # What was added from here before may need nothing more; only its root CID can tell.
     if not _known_path(services, request) or request.dry_run:
-        _check_means(offer)
+        _check_means(offer, request.max_cost)
     if request.dry_run:
         return _planned(services, request, laid_out, offer)
     hashed = laid_out.hash(on_event=on_event)
@@ -87,10 +87,11 @@ def add(services: Services, request: AddRequest, *, on_event: OnEvent = ignore) 
     pin = _record(services, request, hashed)
     sources = {str(piece.piece_cid): piece for piece in hashed.pieces}
     with services.alone(pin, on_event):
+        services.backend.settle(pin, on_event=on_event)
         pin = services.store.pin(pin.pin)
         before = {copy.copy for copy in pin.copies if copy.state in ON_CHAIN}
-        cost = _put(services, request, pin, sources, offer, on_event)
-    return _finish(services, request, pin.pin, sources, cost, before, on_event)
+        rest = _put(services, request, pin, sources, offer, on_event)
+    return _finish(services, request, pin.pin, sources, rest, before, on_event)
 
 
 def _put(
@@ -100,17 +101,19 @@ def _put(
     sources: Mapping[str, PieceSource],
     offer: Offer,
     on_event: OnEvent,
-) -> Cost:
-    """Bring *pin* to where it is wanted; return what that costs, nothing where it is there already."""
-    services.backend.settle(pin, on_event=on_event)
-    pin = services.store.pin(pin.pin)
-    places = services.backend.places(pin, offer)
-    if not _incomplete(pin, places, sources):
+) -> Offer:
+    """Bring *pin* to where it is wanted; return what that took, nothing where it is there already."""
+    sizes = {piece_cid: piece.size for piece_cid, piece in sources.items()}
+    rest = services.backend.offer_rest(pin, sizes, request.wish, on_event=on_event)
+    if _held_everywhere(pin, rest.places, sources):
         on_event(events.Noted(text="it is stored already: nothing is uploaded and nothing paid"))
-        return replace(offer.cost, per_month="0", fees="0", locked="0")
-    _check_means(offer)
-    services.backend.put(pin, sources, places, park_only=request.wait_for == "parked", on_event=on_event)
-    return offer.cost
+        return rest
+    if rest.places != offer.places or rest.new_data_sets != offer.new_data_sets:
+        _quoted(rest, on_event)
+    _check_means(rest, request.max_cost)
+    park_only = request.wait_for == "parked"
+    services.backend.put(pin, sources, rest.places, park_only=park_only, on_event=on_event)
+    return rest
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -152,7 +155,7 @@ def _finish(
     request: AddRequest,
     row: int,
     asked: Container[str],
-    cost: Cost,
+    rest: Offer,
     before: set[int],
     on_event: OnEvent,
 ) -> AddResult:
@@ -178,12 +181,12 @@ def _finish(
         size=pin.size,
         files=pin.files,
         car_size=pin.car_size,
-        complete=findable and _reached(pin, asked, request.wait_for),
+        complete=findable and _reached(pin, asked, rest, request.wait_for),
         dry_run=False,
         pieces=report_pieces(pin, uploaded=uploaded_now),
         routing=routing,
         urls=urls(services, pin),
-        cost=cost,
+        cost=rest.cost,
     )
 
 
@@ -205,19 +208,20 @@ def _planned(services: Services, request: AddRequest, laid_out: LaidOut, offer: 
     )
 
 
-def _reached(pin: Pin, asked: Container[str], goal: str) -> bool:
-    states = ON_CHAIN | ({"parked", "signed", "submitted"} if goal == "parked" else set())
+def _reached(pin: Pin, asked: Container[str], rest: Offer, goal: str) -> bool:
+    """Tell whether as many places as were wished for have every piece asked for."""
+    states = ON_CHAIN | ({CopyState.PARKED} | UNDER_WAY if goal == "parked" else set())
+    return len(rest.places) >= rest.wish.copies and _all_at(pin, rest.places, asked, states)
+
+
+def _held_everywhere(pin: Pin, places: Sequence[Place], asked: Container[str]) -> bool:
+    return bool(places) and _all_at(pin, places, asked, ON_CHAIN)
+
+
+def _all_at(pin: Pin, places: Sequence[Place], asked: Container[str], states: Container[CopyState]) -> bool:
+    """The pin may have other pieces than those asked for, cut otherwise; they do not count."""
     return all(
-        sum(copy.state in states for copy in piece.copies) >= pin.copies_wanted
-        for piece in pin.pieces
-        if piece.piece_cid in asked
-    )
-
-
-def _incomplete(pin: Pin, places: Sequence[Place], asked: Container[str]) -> bool:
-    """Tell whether a piece asked for is missing somewhere; the pin may have others, cut otherwise."""
-    return any(
-        place.provider_id not in {copy.provider_id for copy in piece.held}
+        any(copy.provider_id == place.provider_id and copy.state in states for copy in piece.copies)
         for place in places
         for piece in pin.pieces
         if piece.piece_cid in asked
@@ -265,7 +269,9 @@ def _check_names(services: Services, request: AddRequest, root_cid: str = "b" + 
 
 def _known_path(services: Services, request: AddRequest) -> bool:
     path = request.content.stored_path
-    return any(pin.path == path for pin in services.store.pins(services.backend.chain_id))
+    return path is not None and any(
+        pin.path == path for pin in services.store.pins(services.backend.chain_id)
+    )
 
 
 def _quoted(offer: Offer, on_event: OnEvent) -> None:
@@ -289,16 +295,15 @@ def _quoted(offer: Offer, on_event: OnEvent) -> None:
         on_event(events.Noted(text=f"only {len(offer.places)} of {offer.wish.copies} providers answer now"))
 
 
-def _check_ceiling(offer: Offer, max_cost: Decimal | None) -> None:
+def _check_means(offer: Offer, max_cost: Decimal | None) -> None:
+    """Raise Unaffordable when *offer* costs more than the user or the account allows."""
     if max_cost is not None and Decimal(offer.cost.per_month) > max_cost:
+        cost = round_token(parse_token(offer.cost.per_month), digits=6)
         raise Unaffordable(
-            f"this costs {offer.cost.per_month} {offer.cost.token} a month, more than --max-cost {max_cost}",
+            f"this costs {cost} {offer.cost.token} a month, more than --max-cost {max_cost}",
             hint="raise --max-cost, or ask for fewer copies",
             per_month=offer.cost.per_month,
         )
-
-
-def _check_means(offer: Offer) -> None:
     if offer.shortfalls:
         raise Unaffordable(
             "; ".join(offer.shortfalls), hint=offer.remedy, missing=offer.missing, token=offer.cost.token

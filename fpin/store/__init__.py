@@ -9,7 +9,9 @@ from fpin.store.db import NewPiece, Store
 from fpin.store.model import (
     LEAVING,
     ON_CHAIN,
+    UNDER_WAY,
     UNFINISHED,
+    WAITING,
     Copy,
     CopyState,
     Piece,
@@ -20,7 +22,9 @@ from fpin.store.model import (
 __all__ = [
     "LEAVING",
     "ON_CHAIN",
+    "UNDER_WAY",
     "UNFINISHED",
+    "WAITING",
     "Copy",
     "CopyState",
     "NewPiece",

@@ -371,6 +371,15 @@ class Store:
                 self._move(copy, CopyState.PARKED, reason=reason)
             self._db.execute("UPDATE submissions SET state = 'refused' WHERE submission = ?", (submission,))
 
+    def mark_unanswered(self, submission: int) -> None:
+        """Its transaction did not appear: the add is to be sent again, under the same nonce."""
+        with self._transaction():
+            self._db.execute(
+                "UPDATE submissions SET state = 'signed', tx = NULL WHERE submission = ?", (submission,)
+            )
+            for copy in self.submission(submission).copies:
+                self._move(copy, CopyState.SIGNED)
+
     # Writing: the way out
 
     def mark_removing(self, copy: int) -> None:

@@ -41,7 +41,9 @@ class CopyState(StrEnum):
 
 
 ON_CHAIN = frozenset({CopyState.CONFIRMED, CopyState.ADVERTISED})
-UNFINISHED = frozenset({CopyState.PLANNED, CopyState.PARKED, CopyState.SIGNED, CopyState.SUBMITTED})
+WAITING = frozenset({CopyState.PLANNED, CopyState.PARKED})  # nothing was signed
+UNDER_WAY = frozenset({CopyState.SIGNED, CopyState.SUBMITTED})  # may be on chain any moment
+UNFINISHED = WAITING | UNDER_WAY
 LEAVING = frozenset({CopyState.REMOVING, CopyState.SCHEDULED, CopyState.REMOVED, CopyState.UNADVERTISED})
 
 

@@ -17,7 +17,7 @@ from fpin.backends.filecoin.account import Account, in_words, why_failed
 from fpin.chain import typed_data
 from fpin.chain.limits import in_batches
 from fpin.chain.records import NonceUse
-from fpin.errors import ChainError, ProviderError, ProviderUnavailable
+from fpin.errors import ChainError, NoKey, ProviderError, ProviderUnavailable
 from fpin.events import OnEvent
 from fpin.piece import PieceCid
 from fpin.provider.results import AddStatus, CreationStatus
@@ -87,10 +87,12 @@ class Adding:
             if self._landed(submission):
                 continue
             if submission.payer != self.account.payer:
-                # Another key's add, which never reached the chain: it is made anew with this one.
-                self.account.store.mark_unsigned(submission.submission, reason="made with another key")
-                continue
-            if submission.tx is None:
+                raise NoKey(
+                    f"an add that {submission.payer} signed may still reach the chain",
+                    hint="use the key of that wallet, or another provider (--exclude-provider)",
+                )
+            if submission.tx is None or not self._is_known(submission):
+                self._deliver_again(submission)
                 self._send(submission)
             self._confirm(submission.submission)
         self._reload()
@@ -117,18 +119,26 @@ class Adding:
         self._reload()
 
     def _park(self, piece: Piece, copy: Copy) -> None:
-        """Make sure that the provider holds the bytes; send them if it does not."""
-        api = self.account.api(copy.provider_id)
-        piece_cid = PieceCid.parse(piece.piece_cid)
-        uploaded = False
-        # Asked again even when it was parked before: what is not added within two hours is collected.
-        if not api.find_piece(piece_cid):
-            self._upload(piece, copy)
-            uploaded = True
+        uploaded = self._deliver(piece, copy)
         self.account.store.mark_parked(copy.copy, uploaded=uploaded)
         self.on_event(
             events.Parked(provider_id=copy.provider_id, piece_cid=piece.piece_cid, uploaded=uploaded)
         )
+
+    def _deliver(self, piece: Piece, copy: Copy) -> bool:
+        """Make sure that the provider holds the bytes; tell whether they had to be sent."""
+        # Asked even when it was parked before: what is not added within two hours is collected.
+        if self.account.api(copy.provider_id).find_piece(PieceCid.parse(piece.piece_cid)):
+            return False
+        self._upload(piece, copy)
+        return True
+
+    def _deliver_again(self, submission: Submission) -> None:
+        """Have the pieces of an add that was not carried out at the provider once more."""
+        for piece in self._wanted:
+            for copy in piece.copies:
+                if copy.copy in submission.copies:
+                    self._deliver(piece, copy)
 
     def _upload(self, piece: Piece, copy: Copy) -> None:
         api = self.account.api(copy.provider_id)
@@ -206,17 +216,15 @@ class Adding:
             # The chain first: it is the authority, and its answer does not depend on the provider.
             if (use := self._use(submission)) is not None:
                 return _Outcome(use)
-            if submission.tx is None:
+            status = self._status(submission)
+            if status is None or status.state != "failed":
                 return None
-            status: CreationStatus | AddStatus | None
-            if submission.data_set_id is None:
-                status = api.creation_status(submission.tx)
-            else:
-                status = api.add_status(submission.data_set_id, submission.tx)
-            return _Outcome(None) if status is not None and status.state == "failed" else None
+            # Asked once more: it may have been mined since, and "failed" be about another transaction.
+            return _Outcome(self._use(submission))
 
         outcome = poll(ask, patience=CONFIRMING, clock=self.account.clock)
         if outcome is None:
+            self.account.store.mark_unanswered(submission.submission)
             raise ProviderUnavailable(
                 f"{api.name}: the add is not confirmed after {CONFIRMING / 60:.0f} minutes",
                 hint="run it again: it asks the chain before it does anything",
@@ -234,6 +242,18 @@ class Adding:
         if submission.data_set_id is None:
             self._wait_until_recorded(submission.provider_id, outcome.use.data_set_id)
         return outcome.use.data_set_id
+
+    def _status(self, submission: Submission) -> CreationStatus | AddStatus | None:
+        """Return what the provider says of an add; None when it has not heard of it."""
+        if submission.tx is None:
+            return None
+        api = self.account.api(submission.provider_id)
+        if submission.data_set_id is None:
+            return api.creation_status(submission.tx)
+        return api.add_status(submission.data_set_id, submission.tx)
+
+    def _is_known(self, submission: Submission) -> bool:
+        return self._status(submission) is not None
 
     # what the chain says
 

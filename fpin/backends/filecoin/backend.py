@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from fpin import events, routing
 from fpin.backends.base import (
@@ -22,11 +23,13 @@ from fpin.backends.filecoin.adding import DATA_SET_METADATA, Adding
 from fpin.chain.account import standing
 from fpin.chain.costs import CopyPlan, Quote, billed_size, quote
 from fpin.chain.limits import check_piece_metadata
-from fpin.chain.selection import Candidate, Selection, select, select_data_sets
+from fpin.chain.records import Market
+from fpin.chain.selection import Candidate, Selection, find_reusable_data_set, select, select_data_sets
 from fpin.chain.wallet import Wallet
 from fpin.errors import (
     ChainError,
     FpinError,
+    NotFound,
     ProviderError,
     SourceError,
     Unavailable,
@@ -38,7 +41,7 @@ from fpin.provider.api import ProviderApi
 from fpin.provider.results import PieceStatus
 from fpin.routing import Gate, Indexer, Peers, Publisher
 from fpin.routing.peer_id import from_capability
-from fpin.store import ON_CHAIN, UNFINISHED, Copy, Pin
+from fpin.store import ON_CHAIN, UNDER_WAY, WAITING, Copy, Pin
 from fpin.units import EPOCHS_PER_MONTH, format_token, short_token
 
 _APPROVALS = {
@@ -70,10 +73,55 @@ class FilecoinBackend:
         check_piece_metadata(metadata)
 
     def offer(self, sizes: Sequence[int], wish: Wish, *, on_event: OnEvent) -> Offer:
-        payer = self._account.payer
-        market = self._account.chain.market(payer)
+        market = self._account.chain.market(self._account.payer)
+        chosen = self._choose(market, wish, largest_piece=max(sizes, default=0), on_event=on_event)
+        return self._priced(wish, [(candidate, tuple(sizes)) for candidate in chosen])
+
+    def offer_rest(self, pin: Pin, sizes: Mapping[str, int], wish: Wish, *, on_event: OnEvent) -> Offer:
+        market = self._account.chain.market(self._account.payer)
+        largest = max(sizes.values(), default=0)
+        if wish.provider_ids or wish.data_set_ids:
+            chosen = self._choose(market, wish, largest_piece=largest, on_event=on_event)
+        else:
+            chosen = self._bound(market, pin, sizes, wish)
+            others = replace(
+                wish,
+                copies=wish.copies - len(chosen),
+                exclude_provider_ids=(
+                    *wish.exclude_provider_ids,
+                    *(candidate.provider.provider_id for candidate in chosen),
+                ),
+            )
+            if others.copies > 0:
+                chosen += self._choose(market, others, largest_piece=largest, on_event=on_event)
+        return self._priced(wish, [(one, _lacking(pin, sizes, one.provider.provider_id)) for one in chosen])
+
+    def _bound(self, market: Market, pin: Pin, sizes: Mapping[str, int], wish: Wish) -> list[Candidate]:
+        """Return the providers that hold pieces of *pin*, or are adding them, unless they are excluded."""
+        ids = dict.fromkeys(
+            copy.provider_id
+            for piece in pin.pieces
+            if piece.piece_cid in sizes
+            for copy in piece.copies
+            if copy.state in ON_CHAIN | UNDER_WAY and copy.provider_id not in wish.exclude_provider_ids
+        )
+        return [
+            Candidate(
+                provider=self._account.provider(provider_id),
+                data_set=find_reusable_data_set(market.data_sets, provider_id, dict(DATA_SET_METADATA)),
+                reason="has it already",
+            )
+            for provider_id in list(ids)[: wish.copies]
+        ]
+
+    def _choose(
+        self, market: Market, wish: Wish, *, largest_piece: int, on_event: OnEvent
+    ) -> list[Candidate]:
+        """Return a provider for each copy, of those that answer."""
         if wish.data_set_ids:
-            selection = select_data_sets(market, wish.data_set_ids, owner=payer)
+            selection = select_data_sets(
+                market, wish.data_set_ids, owner=self._account.payer, copies=wish.copies
+            )
         else:
             selection = select(
                 market,
@@ -81,23 +129,24 @@ class FilecoinBackend:
                 metadata=dict(DATA_SET_METADATA),
                 provider_ids=wish.provider_ids,
                 exclude=wish.exclude_provider_ids,
-                largest_piece=max(sizes, default=0),
+                largest_piece=largest_piece,
             )
-        chosen = self._healthy(selection, on_event)
+        return self._healthy(selection, on_event)
+
+    def _priced(self, wish: Wish, chosen: Sequence[tuple[Candidate, tuple[int, ...]]]) -> Offer:
         plans = [
-            CopyPlan(
-                pieces=tuple(sizes), provider_id=candidate.provider.provider_id, data_set=candidate.data_set
-            )
-            for candidate in chosen
+            CopyPlan(pieces=sizes, provider_id=one.provider.provider_id, data_set=one.data_set)
+            for one, sizes in chosen
+            if sizes
         ]
-        priced = quote(plans, self._account.chain.payer_state(payer))
+        priced = quote(plans, self._account.chain.payer_state(self._account.payer))
         return Offer(
             wish=wish,
-            places=tuple(map(_place, chosen)),
+            places=tuple(_place(candidate) for candidate, _ in chosen),
             cost=_cost(priced),
             new_data_sets=priced.new_data_sets,
-            shortfalls=_shortfalls(priced),
-            remedy=_remedy(priced, self.network),
+            shortfalls=_shortfalls(priced) if plans else (),
+            remedy=_remedy(priced, self.network) if plans else None,
             missing=format_token(priced.deposit if priced.shortfall else 0),
         )
 
@@ -125,23 +174,6 @@ class FilecoinBackend:
 
     # the way in
 
-    def places(self, pin: Pin, offer: Offer) -> list[Place]:
-        if offer.wish.provider_ids or offer.wish.data_set_ids:
-            return list(offer.places)
-        used = {copy.provider_id: copy for copy in pin.copies if copy.state in ON_CHAIN | UNFINISHED}
-        known = {place.provider_id: place for place in offer.places}
-        there = [known.get(provider_id) or self._place_of(copy) for provider_id, copy in used.items()]
-        fresh = [place for place in offer.places if place.provider_id not in used]
-        return [*there, *fresh][: max(offer.wish.copies, 1)]
-
-    def _place_of(self, copy: Copy) -> Place:
-        return Place(
-            provider_id=copy.provider_id,
-            provider_url=copy.provider_url,
-            data_set_id=copy.data_set_id,
-            reason="already has it",
-        )
-
     def put(
         self,
         pin: Pin,
@@ -151,6 +183,7 @@ class FilecoinBackend:
         park_only: bool,
         on_event: OnEvent,
     ) -> None:
+        self._drop_others(pin, places)
         served = 0
         failure: FpinError | None = None
         for place in places:
@@ -158,7 +191,7 @@ class FilecoinBackend:
             try:
                 adding.fill(place, park_only=park_only)
                 served += 1
-            except (ProviderError, ChainError, Unavailable, VerificationFailed) as exc:
+            except (ProviderError, ChainError, NotFound, Unavailable, VerificationFailed) as exc:
                 failure = failure or exc
                 on_event(events.CopyFailed(provider_id=place.provider_id, reason=exc.message))
                 self._give_up(pin, place, exc)
@@ -169,18 +202,46 @@ class FilecoinBackend:
         if failure is not None and not served:
             raise failure
 
+    def _drop_others(self, pin: Pin, places: Sequence[Place]) -> None:
+        """Close copies that were only planned or uploaded at providers which are not asked any more."""
+        wanted = {place.provider_id for place in places}
+        for copy in self._account.store.pin(pin.pin).copies:
+            if copy.provider_id not in wanted and copy.state in WAITING:
+                self._account.store.mark_failed(copy.copy, reason="another provider was chosen")
+
     def _give_up(self, pin: Pin, place: Place, exc: FpinError) -> None:
         """Close copies that will not go on by themselves; what may still be under way stays open."""
         if isinstance(exc, Unavailable):
             return
         for copy in self._account.store.pin(pin.pin).copies:
-            if copy.provider_id == place.provider_id and copy.state in ("planned", "parked"):
+            if copy.provider_id == place.provider_id and copy.state in WAITING:
                 self._account.store.mark_failed(copy.copy, reason=exc.message)
 
     def settle(self, pin: Pin, *, on_event: OnEvent) -> None:
         adding = Adding(account=self._account, pin=pin, sources={}, on_event=on_event)
         adding.settle()
+        self._see_endings(pin, on_event)
         removing.see_removals(self._account, self._account.store.pin(pin.pin).copies, on_event=on_event)
+
+    def _see_endings(self, pin: Pin, on_event: OnEvent) -> None:
+        """Stop counting copies in data sets that were terminated: they are stored till the end only."""
+        held = [copy for copy in self._account.store.pin(pin.pin).copies if copy.state in ON_CHAIN]
+        for data_set_id in dict.fromkeys(copy.data_set_id for copy in held):
+            try:
+                data_set = self._account.chain.data_set(data_set_id or 0)
+            except NotFound:
+                continue  # deleted: its pieces are not live, which is seen next
+            if not data_set.terminated:
+                continue
+            on_event(
+                events.Noted(
+                    text=f"data set {data_set_id} at provider {data_set.provider_id} was terminated: what it "
+                    f"holds is stored until epoch {data_set.pdp_end_epoch}"
+                )
+            )
+            for copy in held:
+                if copy.data_set_id == data_set_id:
+                    self._account.store.mark_scheduled(copy.copy, tx=None)
 
     # the way out
 
@@ -296,6 +357,14 @@ class FilecoinBackend:
     def _piece_status(self, copy: routing.Copy) -> PieceStatus | None:
         api = ProviderApi(copy.service_url, self._account.http, provider_id=copy.provider_id)
         return api.piece_status(copy.piece_cid)
+
+
+def _lacking(pin: Pin, sizes: Mapping[str, int], provider_id: int) -> tuple[int, ...]:
+    """Return the sizes of the pieces of *pin* that a provider does not hold on chain."""
+    held = {
+        piece.piece_cid for piece in pin.pieces if any(copy.provider_id == provider_id for copy in piece.held)
+    }
+    return tuple(size for piece_cid, size in sizes.items() if piece_cid not in held)
 
 
 def _place(candidate: Candidate) -> Place:
