@@ -79,6 +79,7 @@ def interleave(rounds: int, candidates: Mapping[str, Callable[[], Run]]) -> dict
     results: dict[str, list[Run]] = {name: [] for name in candidates}
     for _ in range(rounds):
         for name, candidate in candidates.items():
+            os.sync()  # no one waits for what another left to be written
             results[name].append(candidate())
     return results
 
