@@ -15,7 +15,7 @@ from fpin.flows.services import Services
 from fpin.ipld.cid import format_cid, parse_cid
 from fpin.retrieve import Gateway, fetch, split_path
 from fpin.routing.multiaddr import url_of
-from fpin.store import Pin
+from fpin.store import THERE, Copy, Pin
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,7 +109,7 @@ def _sources(services: Services, root_cid: bytes, pin: Pin | None) -> Iterable[G
     urls: dict[str, None] = {}
     if pin is not None:
         # Every holder of any piece: content cut over several pieces may lie at several providers.
-        urls |= dict.fromkeys(copy.provider_url for piece in reversed(pin.pieces) for copy in piece.held)
+        urls |= dict.fromkeys(copy.provider_url for copy in _there(pin))
     urls |= dict.fromkeys(_routed(services, root_cid, pin))
     yield from (Gateway(url, services.http) for url in urls)
     if services.gate.is_open(root_cid):
@@ -118,6 +118,11 @@ def _sources(services: Services, root_cid: bytes, pin: Pin | None) -> Iterable[G
             Gateway(url, services.http, before=lambda cid: services.gate.open([cid]))
             for url in services.gateways
         )
+
+
+def _there(pin: Pin) -> list[Copy]:
+    """Return the copies that providers still have, those in the piece with the root first."""
+    return [copy for piece in reversed(pin.pieces) for copy in piece.copies if copy.state in THERE]
 
 
 def _routed(services: Services, root_cid: bytes, pin: Pin | None) -> list[str]:
@@ -132,7 +137,7 @@ def _routed(services: Services, root_cid: bytes, pin: Pin | None) -> list[str]:
         return []
     answer = indexer.find(root_cid)
     own = {copy.provider_url for copy in pin.copies} if pin else set()
-    if answer.state == "inconclusive" and not (pin and any(piece.held for piece in pin.pieces)):
+    if answer.state == "inconclusive" and not (pin and _there(pin)):
         raise IndexerUnavailable(
             f"who has {format_cid(root_cid)} is not known: {indexer.url} gave no usable answer "
             f"({answer.reason})",

@@ -6,13 +6,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from fpin import events
-from fpin.errors import NotFound
+from fpin.errors import NotFound, Unavailable
 from fpin.events import OnEvent, ignore
 from fpin.flows.resolve import describe, resolve
 from fpin.flows.services import Services
 from fpin.ipld.cid import format_cid, parse_cid
 from fpin.routing import LOOK_ONCE, Removal, RemovalLook, RemovalResult, check_removed
-from fpin.store import LEAVING, ON_CHAIN, UNFINISHED, Copy, CopyState, Piece, Pin
+from fpin.store import LEAVING, ON_CHAIN, UNDER_WAY, WAITING, Copy, CopyState, Piece, Pin
+
+_QUEUED = LEAVING - {CopyState.REMOVING}  # the chain has it in its queue, or it is past that
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,10 +53,17 @@ def remove(services: Services, what: str, *, wait: bool = False, on_event: OnEve
         services.backend.settle(target.pin, on_event=on_event)
         copies = _now(services, target.copies)
         leaving = [copy for copy in copies if copy.state in ON_CHAIN | LEAVING]
-        if not leaving:
-            raise _nothing_to_remove(target.pin, copies)
-        services.backend.remove(leaving, on_event=on_event)
-    results = follow(services, target.pin, leaving, wait=wait, on_event=on_event)
+        dropped = _drop_waiting(services, copies, on_event)
+        if leaving:
+            services.backend.remove(leaving, on_event=on_event)
+    _refuse_under_way(target.pin, copies)
+    if not leaving and not dropped:
+        raise NotFound(
+            f"{describe(target.pin)} is removed already", hint="fpin status shows what is left of it"
+        )
+    # What could not be asked for is not waited for.
+    asked_for = [copy for copy in _now(services, leaving) if copy.state in _QUEUED]
+    results = follow(services, target.pin, asked_for, wait=wait, on_event=on_event)
     pin = services.store.pin(target.pin.pin)
     asked = {copy.copy for copy in leaving}
     reports = [
@@ -68,8 +77,30 @@ def remove(services: Services, what: str, *, wait: bool = False, on_event: OnEve
         root_cid=format_cid(pin.root_cid),
         pieces=tuple(reports),
         remaining=_remaining(pin, results),
-        complete=not wait or all(report.state == CopyState.GONE for report in reports),
+        complete=all(
+            report.state == CopyState.GONE or (not wait and report.state in _QUEUED) for report in reports
+        ),
     )
+
+
+def _drop_waiting(services: Services, copies: Sequence[Copy], on_event: OnEvent) -> bool:
+    """Close the copies that nothing was signed for: the provider drops by itself what it holds of them."""
+    waiting = [copy for copy in copies if copy.state in WAITING]
+    for copy in waiting:
+        services.store.mark_failed(copy.copy, reason="removed before it was stored")
+        on_event(events.Noted(text=f"the copy at provider {copy.provider_id} was not stored yet: given up"))
+    return bool(waiting)
+
+
+def _refuse_under_way(pin: Pin, copies: Sequence[Copy]) -> None:
+    """Raise when a copy may be on chain any moment: there is no piece yet to remove, but it will cost."""
+    adding = sorted({copy.provider_id for copy in copies if copy.state in UNDER_WAY})
+    if adding:
+        raise Unavailable(
+            f"adding {describe(pin)} at provider {', '.join(map(str, adding))} is still under way, so that "
+            "copy cannot be removed yet",
+            hint="run it again in a few minutes; where that does not help, fpin add finishes it first",
+        )
 
 
 def follow(
@@ -167,7 +198,8 @@ def _remaining(pin: Pin, results: dict[int, RemovalResult]) -> tuple[str, ...]:
     kept = [
         f"provider {copy.provider_id} still holds piece {piece.piece_cid}"
         for piece in pin.pieces
-        for copy in piece.held
+        for copy in piece.copies
+        if copy.state in ON_CHAIN or copy.state is CopyState.REMOVING
     ]
     others = {
         f"{'another piece at the same provider' if holder.same_provider else 'another provider'} has this "
@@ -180,12 +212,3 @@ def _remaining(pin: Pin, results: dict[int, RemovalResult]) -> tuple[str, ...]:
 
 def _now(services: Services, copies: Sequence[Copy]) -> list[Copy]:
     return [services.store.copy(copy.copy) for copy in copies]
-
-
-def _nothing_to_remove(pin: Pin, copies: Sequence[Copy]) -> NotFound:
-    if any(copy.state in UNFINISHED for copy in copies):
-        return NotFound(
-            f"{describe(pin)} is not on chain, so there is nothing to remove",
-            hint="what was only uploaded is dropped by the provider within hours; fpin add continues it",
-        )
-    return NotFound(f"{describe(pin)} is removed already", hint="fpin status shows what is left of it")

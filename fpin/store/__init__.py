@@ -9,6 +9,7 @@ from fpin.store.db import NewPiece, Store
 from fpin.store.model import (
     LEAVING,
     ON_CHAIN,
+    THERE,
     UNDER_WAY,
     UNFINISHED,
     WAITING,
@@ -22,6 +23,7 @@ from fpin.store.model import (
 __all__ = [
     "LEAVING",
     "ON_CHAIN",
+    "THERE",
     "UNDER_WAY",
     "UNFINISHED",
     "WAITING",

@@ -382,10 +382,11 @@ class Store:
 
     # Writing: the way out
 
-    def mark_removing(self, copy: int) -> None:
-        """The removal is about to be asked for."""
+    def mark_removing(self, copy: int, *, tx: str | None = None) -> None:
+        """The removal is about to be asked for; with *tx*, was sent in that transaction."""
         with self._transaction():
-            self._move(copy, CopyState.REMOVING)
+            self._db.execute("UPDATE copies SET removal_tx = ? WHERE copy = ?", (tx, copy))
+            self._move(copy, CopyState.REMOVING, tx=tx)
 
     def mark_scheduled(self, copy: int, *, tx: str | None) -> None:
         """The chain has the removal in its queue; *tx* is None when somebody else put it there."""

@@ -44,6 +44,7 @@ ON_CHAIN = frozenset({CopyState.CONFIRMED, CopyState.ADVERTISED})
 WAITING = frozenset({CopyState.PLANNED, CopyState.PARKED})  # nothing was signed
 UNDER_WAY = frozenset({CopyState.SIGNED, CopyState.SUBMITTED})  # may be on chain any moment
 UNFINISHED = WAITING | UNDER_WAY
+THERE = ON_CHAIN | {CopyState.REMOVING, CopyState.SCHEDULED}  # at the provider until the chain lets it go
 LEAVING = frozenset({CopyState.REMOVING, CopyState.SCHEDULED, CopyState.REMOVED, CopyState.UNADVERTISED})
 
 

@@ -12,25 +12,43 @@ from fpin import events
 from fpin.backends.filecoin.account import Account, in_words, why_failed
 from fpin.chain import typed_data
 from fpin.chain.limits import MAX_PIECES_PER_REMOVAL, in_batches
-from fpin.errors import ProviderError, ProviderUnavailable
+from fpin.chain.records import DataSet
+from fpin.errors import (
+    ChainError,
+    FpinError,
+    NoKey,
+    NotFound,
+    PermissionMissing,
+    ProviderError,
+    ProviderUnavailable,
+    Unavailable,
+)
 from fpin.events import OnEvent
 from fpin.provider.waiting import CONFIRMING, poll
-from fpin.store import ON_CHAIN, Copy, CopyState
+from fpin.store import LEAVING, ON_CHAIN, Copy, CopyState
 
 ASKED = frozenset({CopyState.REMOVING, CopyState.SCHEDULED})
+LEFT = LEAVING - {CopyState.REMOVING}
 
 
 def remove(account: Account, copies: Sequence[Copy], *, on_event: OnEvent) -> None:
-    """Have *copies* scheduled for removal; returns when the chain has each in its queue.
+    """Have *copies* scheduled for removal; returns when the chain has in its queue what could be asked for.
 
-    Those whose removal is already under way are looked at, not asked for again. Raises what stopped it.
+    Those whose removal is already under way are looked at, not asked for again. What fails in one data set
+    keeps nothing in the others; raises the first failure when nothing is on its way out.
     """
     see_removals(account, copies, on_event=on_event)
-    copies = [account.store.copy(copy.copy) for copy in copies]
-    todo = [copy for copy in copies if copy.state in ON_CHAIN or copy.state is CopyState.REMOVING]
+    todo = [copy for copy in _now(account, copies) if copy.state in ON_CHAIN | {CopyState.REMOVING}]
+    failure: FpinError | None = None
     for (provider_id, data_set_id), group in groupby(sorted(todo, key=_data_set), key=_data_set):
-        for part in in_batches(list(group), MAX_PIECES_PER_REMOVAL):
-            _remove_from(account, provider_id, data_set_id, part, on_event=on_event)
+        try:
+            for part in in_batches(list(group), MAX_PIECES_PER_REMOVAL):
+                _remove_from(account, provider_id, data_set_id, part, on_event=on_event)
+        except (ProviderError, ChainError, NotFound, PermissionMissing, Unavailable) as exc:
+            failure = failure or exc
+            on_event(events.CopyFailed(provider_id=provider_id, reason=exc.message))
+    if failure is not None and not any(copy.state in LEFT for copy in _now(account, copies)):
+        raise failure
 
 
 def see_removals(account: Account, copies: Sequence[Copy], *, on_event: OnEvent) -> None:
@@ -45,6 +63,12 @@ def see_removals(account: Account, copies: Sequence[Copy], *, on_event: OnEvent)
             )
         elif copy.state is not CopyState.SCHEDULED and _scheduled(account, copy):
             account.store.mark_scheduled(copy.copy, tx=None)
+        elif copy.state is CopyState.REMOVING and not _pending(account, copy):
+            account.store.mark_on_chain(copy.copy, data_set_id=copy.data_set_id, piece_id=copy.piece_id)
+
+
+def _now(account: Account, copies: Sequence[Copy]) -> list[Copy]:
+    return [account.store.copy(copy.copy) for copy in copies]
 
 
 def _data_set(copy: Copy) -> tuple[int, int]:
@@ -55,12 +79,18 @@ def _scheduled(account: Account, copy: Copy) -> bool:
     return copy.piece_id in account.chain.scheduled_removals(copy.data_set_id or 0)
 
 
+def _pending(account: Account, copy: Copy) -> bool:
+    """True while the transaction that was to schedule the removal of *copy* may still be mined."""
+    return copy.removal_tx is not None and account.chain.node.receipt(copy.removal_tx) is None
+
+
 def _remove_from(
     account: Account, provider_id: int, data_set_id: int, copies: Sequence[Copy], *, on_event: OnEvent
 ) -> None:
     api = account.api(provider_id)
     piece_ids = [copy.piece_id for copy in copies if copy.piece_id is not None]
     data_set = account.chain.data_set(data_set_id)
+    _check_payer(account, data_set)
     message = typed_data.schedule_piece_removals(data_set.client_data_set_id, piece_ids)
     signature = account.key.sign_digest(message.digest(account.chain.domain))
     for copy in copies:
@@ -73,8 +103,18 @@ def _remove_from(
             raise
     except ProviderError as exc:
         if not _queued(account, data_set_id, piece_ids):
+            _still_here(account, copies)
             raise in_words(exc, f"removing from data set {data_set_id}") from exc
-    _wait_until_queued(account, api.name, data_set_id, piece_ids, tx)
+    if tx is not None:
+        for copy in copies:
+            account.store.mark_removing(copy.copy, tx=tx)
+    if not _wait_until_queued(account, api.name, data_set_id, piece_ids, tx):
+        _still_here(account, copies)
+        raise ProviderError(
+            f"{api.name}: the removal failed on chain: {why_failed(account.chain, tx or '')}",
+            hint="nothing was removed by it; run it again",
+            tx=tx,
+        )
     for copy in copies:
         account.store.mark_scheduled(copy.copy, tx=tx)
         on_event(
@@ -82,6 +122,22 @@ def _remove_from(
                 provider_id=provider_id, data_set_id=data_set_id, piece_id=copy.piece_id or 0, tx=tx
             )
         )
+
+
+def _check_payer(account: Account, data_set: DataSet) -> None:
+    if data_set.payer.lower() != account.payer.lower():
+        raise NoKey(
+            f"data set {data_set.data_set_id} is paid for by {data_set.payer}, and the key is that of "
+            f"{account.payer}",
+            hint="use the key of the wallet that added it",
+        )
+
+
+def _still_here(account: Account, copies: Sequence[Copy]) -> None:
+    """Write down that the removal of *copies* was refused: they stay what they were."""
+    for copy in copies:
+        if copy.data_set_id is not None and copy.piece_id is not None:
+            account.store.mark_on_chain(copy.copy, data_set_id=copy.data_set_id, piece_id=copy.piece_id)
 
 
 def _queued(account: Account, data_set_id: int, piece_ids: Sequence[int]) -> bool:
@@ -94,7 +150,9 @@ def _queued(account: Account, data_set_id: int, piece_ids: Sequence[int]) -> boo
 
 def _wait_until_queued(
     account: Account, name: str, data_set_id: int, piece_ids: Sequence[int], tx: str | None
-) -> None:
+) -> bool:
+    """Wait for the chain to queue *piece_ids*; False when transaction *tx* failed there."""
+
     def ask() -> bool | None:
         if _queued(account, data_set_id, piece_ids):
             return True
@@ -108,9 +166,4 @@ def _wait_until_queued(
             hint="run it again: it asks the chain before it does anything",
             tx=tx,
         )
-    if not queued:
-        raise ProviderError(
-            f"{name}: the removal failed on chain: {why_failed(account.chain, tx or '')}",
-            hint="nothing was removed by it; run it again",
-            tx=tx,
-        )
+    return queued
