@@ -104,10 +104,12 @@ def devnet_mine(epochs: Epochs = 1) -> int:
 
 @app.command("reset")
 def devnet_reset() -> int:
-    """Delete the devnet's state; pins in fpin's own store stay, and then point at nothing."""
+    """Delete the devnet's state, and forget the pins on it: its ids begin again and would mean others."""
     from fpin.devnet.world import World
+    from fpin.flows.remove import forget_devnet
 
-    where = folders().devnet
-    World.reset(where)
-    print_text(f"the devnet in {where} is empty")
+    where = folders()
+    World.reset(where.devnet)
+    forgotten = forget_devnet(where)
+    print_text(f"the devnet in {where.devnet} is empty; pins forgotten: {forgotten}")
     return exits.DONE

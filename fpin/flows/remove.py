@@ -6,13 +6,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from fpin import events
+from fpin.chain.networks import DEVNET_CHAIN_ID
 from fpin.errors import NotFound, Unavailable
 from fpin.events import OnEvent, ignore
 from fpin.flows.resolve import describe, resolve
 from fpin.flows.services import Services
 from fpin.ipld.cid import format_cid, parse_cid
 from fpin.routing import LOOK_ONCE, Removal, RemovalLook, RemovalResult, check_removed
-from fpin.store import LEAVING, ON_CHAIN, UNDER_WAY, WAITING, Copy, CopyState, Piece, Pin
+from fpin.settings import Folders
+from fpin.store import LEAVING, ON_CHAIN, UNDER_WAY, WAITING, Copy, CopyState, Piece, Pin, Store
 
 _QUEUED = LEAVING - {CopyState.REMOVING}  # the chain has it in its queue, or it is past that
 
@@ -52,12 +54,13 @@ def remove(services: Services, what: str, *, wait: bool = False, on_event: OnEve
     with services.alone(target.pin, on_event):
         services.backend.settle(target.pin, on_event=on_event)
         copies = _now(services, target.copies)
-        leaving = [copy for copy in copies if copy.state in ON_CHAIN | LEAVING]
+        shared = _release_shared(services, copies)
+        leaving = [copy for copy in copies if copy.state in ON_CHAIN | LEAVING and copy.copy not in shared]
         dropped = _drop_waiting(services, copies, on_event)
         if leaving:
             services.backend.remove(leaving, on_event=on_event)
     _refuse_under_way(target.pin, copies)
-    if not leaving and not dropped:
+    if not (leaving or dropped or shared):
         raise NotFound(
             f"{describe(target.pin)} is removed already", hint="fpin status shows what is left of it"
         )
@@ -76,11 +79,23 @@ def remove(services: Services, what: str, *, wait: bool = False, on_event: OnEve
         network=services.backend.network,
         root_cid=format_cid(pin.root_cid),
         pieces=tuple(reports),
-        remaining=_remaining(pin, results),
+        remaining=(*shared.values(), *_remaining(pin, results)),
         complete=all(
             report.state == CopyState.GONE or (not wait and report.state in _QUEUED) for report in reports
         ),
     )
+
+
+def _release_shared(services: Services, copies: Sequence[Copy]) -> dict[int, str]:
+    """End the copies whose very piece another pin keeps; return by copy row what is to be said of each."""
+    kept = {}
+    for copy in copies:
+        if copy.state in ON_CHAIN and (other := services.store.release(copy.copy)) is not None:
+            kept[copy.copy] = (
+                f"provider {copy.provider_id} keeps piece {services.store.piece_cid(copy.copy)}, which "
+                f"{format_cid(other)} needs too; fpin rm {format_cid(other)} removes it"
+            )
+    return kept
 
 
 def _drop_waiting(services: Services, copies: Sequence[Copy], on_event: OnEvent) -> bool:
@@ -118,6 +133,14 @@ def follow(
     return results
 
 
+def forget_devnet(folders: Folders) -> int:
+    """Forget every pin on a devnet that was deleted; returns how many there were."""
+    if not folders.store.exists():
+        return 0
+    with Store(folders.store) as store:
+        return store.forget(DEVNET_CHAIN_ID)
+
+
 def _follow_one(
     services: Services, pin: Pin, piece: Piece, copy: Copy, *, wait: bool, on_event: OnEvent
 ) -> RemovalResult:
@@ -138,7 +161,7 @@ def _follow_one(
             )
         return alive
 
-    shared = services.store.live_holders(pin.chain_id, piece.piece_cid, copy.provider_id) > 0
+    shared = services.store.live_holders(pin.chain_id, piece.piece_cid, copy) > 0
     roots = (pin.root_cid,) if piece == pin.pieces[-1] else ()
     result = check_removed(
         Removal(

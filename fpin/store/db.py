@@ -15,7 +15,7 @@ from typing import Concatenate, ParamSpec, TypeVar
 from fpin.errors import LocalError
 from fpin.store.lock import hold
 from fpin.store.migrations import MIGRATIONS
-from fpin.store.model import Copy, CopyState, Piece, Pin, Submission
+from fpin.store.model import ON_CHAIN, UNDER_WAY, Copy, CopyState, Piece, Pin, Submission
 
 _P = ParamSpec("_P")
 _T = TypeVar("_T")
@@ -167,16 +167,28 @@ class Store:
         return [(row[0], row[1]) for row in rows.fetchall()]
 
     @_told
-    def live_holders(self, chain_id: int, piece_cid: str, provider_id: int) -> int:
-        """Return how many copies of *piece_cid* at *provider_id* are on chain and not being removed."""
+    def live_holders(self, chain_id: int, piece_cid: str, besides: Copy) -> int:
+        """Return how many pieces *piece_cid* the provider of *besides* has on chain, beside that one."""
         row = self._db.execute(
             """
-            SELECT count(*) FROM copies c JOIN pieces p USING (piece) JOIN pins USING (pin)
-            WHERE chain_id = ? AND piece_cid = ? AND provider_id = ? AND state IN ('confirmed', 'advertised')
+            SELECT count(*) FROM (
+                SELECT DISTINCT data_set_id, piece_id
+                FROM copies JOIN pieces USING (piece) JOIN pins USING (pin)
+                WHERE chain_id = ? AND piece_cid = ? AND provider_id = ?
+                  AND state IN ('confirmed', 'advertised')
+            ) WHERE (data_set_id, piece_id) IS NOT (?, ?)
             """,
-            (chain_id, piece_cid, provider_id),
+            (chain_id, piece_cid, besides.provider_id, besides.data_set_id, besides.piece_id),
         ).fetchone()
         return int(row[0])
+
+    @_told
+    def piece_cid(self, copy: int) -> str:
+        """Return the piece CID of the copy in row *copy*."""
+        row = self._db.execute(
+            "SELECT piece_cid FROM copies JOIN pieces USING (piece) WHERE copy = ?", (copy,)
+        )
+        return str(row.fetchone()[0])
 
     def _pieces(self, pin: int) -> tuple[Piece, ...]:
         copies: dict[int, list[Copy]] = {}
@@ -215,7 +227,8 @@ class Store:
         """Write down a pin and its pieces; for a root already there, what changed of it.
 
         A pin whose pieces were cut otherwise before gets the new pieces beside those that still have
-        copies: what may be on chain is never forgotten. The last of *pieces* holds the root.
+        copies: what may be on chain is never forgotten. The last of *pieces* holds the root. *metadata* stays
+        what it was once a copy was signed with it, for the chain has that for good.
         """
         with self._transaction():
             row = self._db.execute(
@@ -252,6 +265,10 @@ class Store:
                     """,
                     (name, path, profile, size, files, copies_wanted, pin),
                 )
+                if not any(copy.state in ON_CHAIN | UNDER_WAY for copy in self.pin(pin).copies):
+                    self._db.execute(
+                        "UPDATE pins SET metadata = ? WHERE pin = ?", (json.dumps(list(metadata)), pin)
+                    )
             self._drop_pieces(pin, keep={piece.piece_cid for piece in pieces})
             known = {piece.piece_cid for piece in self._pieces(pin)}
             row = self._db.execute("SELECT max(position) FROM pieces WHERE pin = ?", (pin,)).fetchone()
@@ -266,6 +283,11 @@ class Store:
                 (pin,),
             )
         return self.pin(pin)
+
+    def forget(self, chain_id: int) -> int:
+        """Forget every pin on *chain_id*, which is no more; returns how many. The journal stays."""
+        with self._transaction():
+            return self._db.execute("DELETE FROM pins WHERE chain_id = ?", (chain_id,)).rowcount
 
     def _drop_pieces(self, pin: int, *, keep: set[str]) -> None:
         """Forget pieces of which nothing is left or was ever paid for; their history stays in the journal."""
@@ -352,10 +374,25 @@ class Store:
             self._move(copy, CopyState.CONFIRMED, data_set_id=data_set_id, piece_id=piece_id)
 
     def mark_advertised(self, copy: int, *, ad_cid: str | None) -> None:
-        """An indexer was seen to have it; *ad_cid* where the advertisement is known."""
+        """An indexer was seen to have it; *ad_cid* where the advertisement is known.
+
+        Nothing happens to a copy that somebody had removed meanwhile: asking an indexer takes long.
+        """
         with self._transaction():
-            self._db.execute("UPDATE copies SET ad_cid = coalesce(?, ad_cid) WHERE copy = ?", (ad_cid, copy))
-            self._move(copy, CopyState.ADVERTISED, ad_cid=ad_cid)
+            cursor = self._db.execute(
+                """
+                UPDATE copies SET ad_cid = coalesce(?, ad_cid)
+                WHERE copy = ? AND state IN ('confirmed', 'advertised')
+                """,
+                (ad_cid, copy),
+            )
+            if cursor.rowcount:
+                self._move(copy, CopyState.ADVERTISED, ad_cid=ad_cid)
+
+    def mark_moved(self, copy: int, *, provider_url: str) -> None:
+        """Its provider is reached at another address now; no transition, for the copy stays what it is."""
+        with self._transaction():
+            self._db.execute("UPDATE copies SET provider_url = ? WHERE copy = ?", (provider_url, copy))
 
     def mark_failed(self, copy: int, *, reason: str) -> None:
         """Given up at this provider. Nothing is on chain for it."""
@@ -411,6 +448,31 @@ class Store:
         """The indexer no longer lists it."""
         with self._transaction():
             self._move(copy, CopyState.GONE)
+
+    def release(self, copy: int) -> bytes | None:
+        """End *copy* where another pin keeps the very piece that it is on chain; return that pin's root.
+
+        None, and nothing is changed, where no other pin does. One step, so that of two pins one stays.
+        """
+        with self._transaction():
+            row = self._db.execute(
+                """
+                SELECT pins.root_cid, mine.data_set_id, mine.piece_id
+                FROM copies mine JOIN pieces piece ON piece.piece = mine.piece
+                JOIN pins own ON own.pin = piece.pin
+                JOIN copies c ON c.data_set_id = mine.data_set_id AND c.piece_id = mine.piece_id
+                JOIN pieces p ON p.piece = c.piece JOIN pins ON pins.pin = p.pin
+                WHERE mine.copy = ? AND c.state IN ('confirmed', 'advertised')
+                  AND pins.pin != own.pin AND pins.chain_id = own.chain_id
+                """,
+                (copy,),
+            ).fetchone()
+            if row is None:
+                return None
+            # Not its any more: an add of the same content later may take the piece over again.
+            self._db.execute("UPDATE copies SET data_set_id = NULL, piece_id = NULL WHERE copy = ?", (copy,))
+            self._move(copy, CopyState.GONE, data_set_id=row["data_set_id"], piece_id=row["piece_id"])
+        return bytes(row["root_cid"])
 
     # Below
 

@@ -6,10 +6,14 @@ from pathlib import Path
 
 import pytest
 
+from fpin.errors import ChainError
+from fpin.events import ignore
 from fpin.flows.services import Services
+from fpin.ipld.car import header, section_prefix
+from fpin.ipld.cid import RAW, cid_of, format_cid
 from fpin.store import CopyState
 from tests.cli.conftest import WALLETS, Tenant
-from tests.conftest import Outcome
+from tests.conftest import Fpin, Outcome
 
 ALWAYS = 10**9
 
@@ -103,3 +107,58 @@ def test_a_copy_that_is_being_added_is_not_said_to_be_removed(
     assert (refused.code, refused.json["error"]["kind"]) == (5, "Unavailable")
     assert "provider 1 is still under way" in refused.json["error"]["message"]
     assert services.store.copy(copy.copy).state is CopyState.SIGNED
+
+
+def test_a_piece_that_two_pins_share_stays_until_the_second_is_removed(
+    tenant: Tenant, note: Path, tmp_path: Path
+) -> None:
+    car = tmp_path / "two.car"
+    blocks = [f"{number} of {tenant.wallet}".encode() * 9 for number in range(2)]
+    cids = [cid_of(RAW, data) for data in blocks]
+    with car.open("wb") as out:
+        out.write(header(cids))
+        for cid, data in zip(cids, blocks, strict=True):
+            out.write(section_prefix(cid, len(data)) + data)
+    roots = [format_cid(cid) for cid in cids]
+    for root in roots:
+        added = tenant.here("import", car, "--root", root, "--copies", "1", "--json")
+        assert added.code == 0, added.stderr
+    piece = piece_of(added)
+    assert len(tenant.on_chain(piece)) == 1
+
+    one = tenant.here("rm", roots[1], "--wait", "--json")
+    assert (one.code, one.json["pieces"]) == (0, []), one.stderr
+    assert roots[0] in one.json["remaining"][0]
+    assert len(tenant.on_chain(piece)) == 1
+    assert {pin["root_cid"]: pin["state"] for pin in tenant.pins()} == dict(
+        zip(roots, ("pinned", "removed"), strict=True)
+    )
+    last = tenant.here("rm", roots[0], "--wait", "--json")
+    assert (last.code, last.json["pieces"][0]["state"], tenant.on_chain(piece)) == (0, "gone", []), (
+        last.stderr
+    )
+
+
+def test_a_piece_id_that_means_another_piece_now_is_not_removed(
+    tenant: Tenant, note: Path, tmp_path: Path, services: Services
+) -> None:
+    other = tmp_path / "other.txt"
+    other.write_text(f"what {tenant.wallet} wants to keep\n")
+    assert tenant.here("add", note, "--copies", "1").code == 0
+    kept = tenant.here("add", other, "--copies", "1", "--json")
+    [copy], [theirs] = (pin.copies for pin in services.store.pins(services.backend.chain_id))
+    services.store.mark_on_chain(
+        copy.copy, data_set_id=theirs.data_set_id or 0, piece_id=theirs.piece_id or 0
+    )
+    with pytest.raises(ChainError, match=f"is not {services.store.piece_cid(copy.copy)} any more"):
+        services.backend.remove([services.store.copy(copy.copy)], on_event=ignore)
+    assert len(tenant.on_chain(piece_of(kept))) == 1
+
+
+def test_a_devnet_that_is_reset_takes_its_pins_along(fpin: Fpin, tmp_path: Path) -> None:
+    path = tmp_path / "note.txt"
+    path.write_text("for a while")
+    assert fpin("add", path, "--copies", "1").code == 0
+    reset = fpin("devnet", "reset")
+    assert (reset.code, "pins forgotten: 1" in reset.stdout) == (0, True), reset.stderr
+    assert fpin("ls", "--json").json["pins"] == []

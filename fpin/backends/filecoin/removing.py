@@ -24,6 +24,7 @@ from fpin.errors import (
     Unavailable,
 )
 from fpin.events import OnEvent
+from fpin.piece import PieceCid
 from fpin.provider.waiting import CONFIRMING, poll
 from fpin.store import LEAVING, ON_CHAIN, Copy, CopyState
 
@@ -91,6 +92,7 @@ def _remove_from(
     piece_ids = [copy.piece_id for copy in copies if copy.piece_id is not None]
     data_set = account.chain.data_set(data_set_id)
     _check_payer(account, data_set)
+    _check_pieces(account, data_set_id, copies)
     message = typed_data.schedule_piece_removals(data_set.client_data_set_id, piece_ids)
     signature = account.key.sign_digest(message.digest(account.chain.domain))
     for copy in copies:
@@ -131,6 +133,18 @@ def _check_payer(account: Account, data_set: DataSet) -> None:
             f"{account.payer}",
             hint="use the key of the wallet that added it",
         )
+
+
+def _check_pieces(account: Account, data_set_id: int, copies: Sequence[Copy]) -> None:
+    """Raise when a piece id means another piece than it did: on a chain that began again, ids do as well."""
+    for copy in copies:
+        piece_cid = account.store.piece_cid(copy.copy)
+        found = account.chain.find_piece_ids(data_set_id, PieceCid.parse(piece_cid).to_bytes())
+        if copy.piece_id not in found and account.chain.piece_live(data_set_id, copy.piece_id or 0):
+            raise ChainError(
+                f"piece {copy.piece_id} of data set {data_set_id} is not {piece_cid} any more",
+                hint="this is not the chain that it was added on; nothing was removed",
+            )
 
 
 def _still_here(account: Account, copies: Sequence[Copy]) -> None:
