@@ -5,6 +5,7 @@ Pure; knows no node and does not ask the provider.
 
 from __future__ import annotations
 
+import urllib.parse
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -70,6 +71,15 @@ class ProviderRecord:
         )
 
 
+def is_web_address(url: str) -> bool:
+    """Tell whether *url*, which a provider may have registered with any typo, can be asked at all."""
+    try:
+        parts = urllib.parse.urlsplit(url)
+        return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:  # half an IPv6 address, or a port that is no number
+        return False
+
+
 def _provider_problem(info: Struct, product: Struct, capabilities: Struct, url: str) -> str | None:
     missing = [key for key in REQUIRED_CAPABILITIES if key not in capabilities]
     if not info["isActive"]:
@@ -78,7 +88,7 @@ def _provider_problem(info: Struct, product: Struct, capabilities: Struct, url: 
         return "does not offer storage now"
     if missing:
         return f"is registered without {', '.join(missing)}"
-    if not url.startswith(("http://", "https://")):
+    if not is_web_address(url):
         return f"is registered with {url!r}, which is no web address"
     return None
 

@@ -65,7 +65,9 @@ def test_a_provider_that_lacks_a_required_capability_cannot_be_used(missing: str
     assert found.problem == f"is registered without {missing}"
 
 
-@pytest.mark.parametrize("url", [b"", b"pdp.example", b"ftp://x", b"\xff\xfe"])
+@pytest.mark.parametrize(
+    "url", [b"", b"pdp.example", b"ftp://x", b"\xff\xfe", b"http://[::1", b"https://", b"http://x:y"]
+)
 def test_a_provider_without_a_web_address_cannot_be_used(url: bytes) -> None:
     assert "no web address" in str(record({**REQUIRED, "serviceURL": url}).problem)
 

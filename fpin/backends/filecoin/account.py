@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 from fpin.chain.contracts import Chain
-from fpin.chain.provider_record import ProviderRecord
+from fpin.chain.provider_record import ProviderRecord, is_web_address
 from fpin.chain.revert import decode_revert
 from fpin.chain.rpc import RpcError
 from fpin.chain.signer import Signer
@@ -49,7 +49,7 @@ class Account:
     def api(self, provider_id: int) -> ProviderApi:
         """Return the HTTP API of a provider; raises ProviderError when it cannot be used."""
         record = self.provider(provider_id)
-        if not record.service_url.startswith(("http://", "https://")):
+        if not is_web_address(record.service_url):
             raise ProviderError(
                 f"provider {provider_id} {record.problem or 'has no usable address'}",
                 hint="use another provider",
