@@ -1,4 +1,5 @@
 import sqlite3
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -16,7 +17,13 @@ def path(tmp_path: Path) -> Path:
     return tmp_path / "fpin.sqlite"
 
 
-def record(store: Store, *, pieces: tuple[str, ...] = ("piece-a",), copies: int = 1) -> Pin:
+def record(
+    store: Store,
+    *,
+    pieces: tuple[str, ...] = ("piece-a",),
+    copies: int = 1,
+    metadata: Sequence[tuple[str, str]] = (("name", "photos"),),
+) -> Pin:
     return store.record_pin(
         chain_id=CHAIN,
         root_cid=ROOT,
@@ -26,7 +33,7 @@ def record(store: Store, *, pieces: tuple[str, ...] = ("piece-a",), copies: int 
         size=10,
         files=1,
         copies_wanted=copies,
-        metadata=[("name", "photos")],
+        metadata=metadata,
         pieces=[NewPiece(piece_cid=cid, size=200, sample=("bafy-leaf",)) for cid in pieces],
     )
 
@@ -217,3 +224,32 @@ def test_pieces_of_which_nothing_is_left_make_way_when_the_content_is_cut_otherw
             "piece-a",
             "piece-z",
         ]
+
+
+def test_a_copy_that_was_removed_meanwhile_is_not_advertised_again(path: Path) -> None:
+    with Store(path) as store:
+        [copy] = add_all(store, record(store))
+        store.mark_scheduled(copy, tx="0xdead")
+        store.mark_advertised(copy, ad_cid="baguqeera")
+        now = store.copy(copy)
+        last = store.history(copy)[-1][1]
+    assert (now.state, now.ad_cid, last) == (CopyState.SCHEDULED, None, "scheduled")
+
+
+def test_a_copy_whose_provider_moved_stays_what_it_was(path: Path) -> None:
+    with Store(path) as store:
+        [copy] = add_all(store, record(store))
+        before = store.history(copy)
+        store.mark_moved(copy, provider_url="http://elsewhere")
+        now = store.copy(copy)
+        assert store.history(copy) == before
+    assert (now.state, now.provider_url) == (CopyState.CONFIRMED, "http://elsewhere")
+
+
+def test_metadata_may_change_until_it_is_signed(path: Path) -> None:
+    with Store(path) as store:
+        copies = plan(store, record(store))
+        store.mark_parked(copies[0], uploaded=True)
+        assert record(store, metadata=[("name", "again")]).metadata == (("name", "again"),)
+        store.mark_signed(copies, provider_id=1, payer="0x1", data_set_id=3, client_data_set_id=1, nonce=77)
+        assert record(store, metadata=[("name", "too late")]).metadata == (("name", "again"),)
