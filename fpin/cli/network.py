@@ -21,9 +21,11 @@ def provider_ls(
     network: options.Network = DEFAULT_NETWORK, rpc_url: options.RpcUrl = None, json: options.Json = False
 ) -> int:
     """List the active providers."""
+    from fpin.flows import inspect as flow
+
     session = Session(network=network, rpc_url=rpc_url, json=json)
     with session.printer() as printer, session.services(printer) as services:
-        found = services.backend.providers()
+        found = flow.providers(services)
     if json:
         print_json(
             "fpin.provider.ls/1", {"network": network, "providers": [dataclasses.asdict(p) for p in found]}
@@ -49,9 +51,11 @@ def data_set_ls(
     network: options.Network = DEFAULT_NETWORK, rpc_url: options.RpcUrl = None, json: options.Json = False
 ) -> int:
     """List your data sets."""
+    from fpin.flows import inspect as flow
+
     session = Session(network=network, rpc_url=rpc_url, json=json)
     with session.printer() as printer, session.services(printer) as services:
-        found = services.backend.data_sets()
+        found = flow.data_sets(services)
     if json:
         sets = [{**dataclasses.asdict(one), "metadata": dict(one.metadata)} for one in found]
         print_json("fpin.data-set.ls/1", {"network": network, "data_sets": sets})

@@ -28,6 +28,11 @@ def print_text(text: str) -> None:
         raise
 
 
+def count(number: int, one: str, many: str | None = None) -> str:
+    """Return a number of things, such as "1 file" or "2 copies"."""
+    return f"{number} {one if number == 1 else many or one + 's'}"
+
+
 def prepare() -> None:
     """Make standard output take every name there is, and be there even where the caller closed it."""
     if sys.stdout is None:

@@ -64,6 +64,8 @@ def _deposit(text: str, *, approve: bool, network: str, rpc_url: str | None, jso
         amount = parse_token(text)
     except ValueError as exc:
         raise UsageError(f"{text!r} is not an amount of USDFC", hint="a number such as 2.5") from exc
+    if not amount and not approve:
+        raise UsageError("a deposit of 0 moves nothing", hint="name how much, such as 2.5")
     session = Session(network=network, rpc_url=rpc_url, json=json)
     with session.printer() as printer, session.services(printer) as services:
         result = flow.deposit(services, amount, approve=approve, on_event=printer)

@@ -5,15 +5,15 @@ from __future__ import annotations
 import dataclasses
 import sys
 import time
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from fpin.cli import exits, options
-from fpin.cli.output import print_json, print_table, print_text, short
+from fpin.cli.output import count, print_json, print_table, print_text, short
 from fpin.cli.session import Session
+from fpin.errors import UsageError
 from fpin.settings import DEFAULT_NETWORK
 from fpin.units import format_epochs, format_size
 
@@ -45,7 +45,7 @@ def status(
         return exits.DONE
     _show_account(result)
     if what is None:
-        _show_pins(result.pins)
+        _show_pins(result)
     else:
         for pin in result.pins:
             _show_pin(pin)
@@ -69,7 +69,7 @@ def ls(
         for pin in result.pins:
             print_text(pin.root_cid)
     else:
-        _show_pins(result.pins)
+        _show_pins(result)
     return exits.DONE
 
 
@@ -88,6 +88,11 @@ def get(
     from fpin.flows import get as flow
 
     session = Session(network=network, rpc_url=rpc_url, json=json, quiet=quiet, verbose=verbose)
+    if json and output == "-":
+        raise UsageError(
+            "--json and -o - both write to standard output",
+            hint="write to a file with -o, or leave out --json",
+        )
     out = sys.stdout.buffer if output == "-" else Path(output) if output else None
     with session.printer() as printer, session.services(printer) as services:
         result = flow.get(services, what, out, on_event=printer)
@@ -100,7 +105,8 @@ def get(
     else:
         sources = ", ".join(result.sources)
         print_text(
-            f"{result.out}: {result.files} files, {format_size(result.bytes)}, verified, from {sources}"
+            f"{result.out}: {count(result.files, 'file')}, {format_size(result.bytes)}, verified, "
+            f"from {sources}"
         )
     return exits.DONE
 
@@ -173,9 +179,9 @@ def _show_account(result: StatusResult) -> None:
         print_text("          the storage service may not use it yet: fpin payments setup")
 
 
-def _show_pins(pins: Sequence[PinReport]) -> None:
-    if not pins:
-        print_text("nothing is pinned yet: fpin add PATH")
+def _show_pins(result: StatusResult) -> None:
+    if not result.pins:
+        print_text(f"nothing is pinned on {result.network} yet: fpin add PATH --network {result.network}")
         return
     rows = [
         (
@@ -183,10 +189,10 @@ def _show_pins(pins: Sequence[PinReport]) -> None:
             pin.name or "",
             pin.state,
             format_size(pin.size),
-            f"{min((_held(piece.copies) for piece in pin.pieces), default=0)}/{pin.copies_wanted}",
+            f"{min((piece.held for piece in pin.pieces), default=0)}/{pin.copies_wanted}",
             _when(pin.created),
         )
-        for pin in pins
+        for pin in result.pins
     ]
     print_table(("ROOT CID", "NAME", "STATE", "SIZE", "COPIES", "ADDED"), rows)
 
@@ -196,7 +202,8 @@ def _show_pin(pin: PinReport) -> None:
     print_text(f"name      {pin.name or '-'}")
     print_text(f"path      {pin.path or '-'}")
     print_text(f"state     {pin.state}")
-    print_text(f"size      {format_size(pin.size)} in {pin.files} files; CAR {format_size(pin.car_size)}")
+    files = count(pin.files, "file")
+    print_text(f"size      {format_size(pin.size)} in {files}; CAR {format_size(pin.car_size)}")
     for piece in pin.pieces:
         print_text(f"piece     {piece.piece_cid} ({format_size(piece.size)})")
         for copy in piece.copies:
@@ -216,10 +223,6 @@ def _show_pin(pin: PinReport) -> None:
                 print_text(f"    advert  {copy.ad_cid}")
             if copy.removal_ad_cid:
                 print_text(f"    removal {copy.removal_ad_cid}")
-
-
-def _held(copies: Sequence[object]) -> int:
-    return sum(getattr(copy, "state", "") in ("confirmed", "advertised") for copy in copies)
 
 
 def _when(seconds: int) -> str:

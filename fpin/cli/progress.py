@@ -10,7 +10,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, NoReturn, Self
 
 from fpin import events
-from fpin.cli.output import short
+from fpin.cli.output import count, short
 from fpin.events import Event
 from fpin.units import format_size
 
@@ -147,10 +147,10 @@ def sentence(event: Event, *, verbose: bool = False) -> str | None:
     """Return what *event* means to a person; None for what only the curious want to see."""
     match event:
         case events.Walked():
-            return f"{_count(event.files, 'file')}, {format_size(event.size)}"
+            return f"{count(event.files, 'file')}, {format_size(event.size)}"
         case events.Planned():
             return (
-                f"{_count(event.pieces, 'piece')}, at most {format_size(event.car_size)}" if verbose else None
+                f"{count(event.pieces, 'piece')}, at most {format_size(event.car_size)}" if verbose else None
             )
         case events.Quoted():
             return _quoted(event)
@@ -196,11 +196,11 @@ def sentence(event: Event, *, verbose: bool = False) -> str | None:
 
 def _quoted(event: events.Quoted) -> str:
     text = (
-        f"{_count(event.copies, 'copy', 'copies')}: {short(event.per_month)} {event.token} a month, "
+        f"{count(event.copies, 'copy', 'copies')}: {short(event.per_month)} {event.token} a month, "
         f"{short(event.fees)} in fees now, {short(event.locked)} locked while stored"
     )
     if event.new_data_sets:
-        text += f" ({_count(event.new_data_sets, 'new data set')})"
+        text += f" ({count(event.new_data_sets, 'new data set')})"
     return text
 
 
@@ -211,10 +211,6 @@ def _removal(event: events.RemovalSeen) -> str:
         "gone": "the indexer has forgotten it",
     }[event.state]
     return f"provider {event.provider_id}: piece {event.piece_id}: {what}"
-
-
-def _count(number: int, one: str, many: str | None = None) -> str:
-    return f"{number} {one if number == 1 else many or one + 's'}"
 
 
 def _line(text: str) -> None:

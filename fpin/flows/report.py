@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from fpin.backends.base import Proof
 from fpin.ipld.cid import format_cid
 from fpin.piece import PieceCid
-from fpin.store import Copy, Pin
+from fpin.store import ON_CHAIN, Copy, Pin
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,6 +35,11 @@ class PieceReport:
     size: int  # bytes of CAR
     padded_size: int
     copies: tuple[CopyReport, ...]
+
+    @property
+    def held(self) -> int:
+        """How many copies the chain holds that nobody asked to remove."""
+        return sum(copy.state in ON_CHAIN for copy in self.copies)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,6 +12,7 @@ from fpin.flows.report import PinReport, report_pin
 from fpin.flows.resolve import resolve
 from fpin.flows.route import RoutingReport, check_routing, urls
 from fpin.flows.services import Services
+from fpin.ipld.cid import format_cid
 from fpin.store import Pin
 
 
@@ -80,12 +81,20 @@ def check(services: Services, what: str, *, on_event: OnEvent = ignore) -> Check
 
 
 def _refreshed(services: Services, pin: Pin, on_event: OnEvent) -> Pin:
+    try:
+        _ask(services, pin, on_event)
+    except Unavailable as exc:
+        shown = pin.name or format_cid(pin.root_cid)
+        on_event(Noted(text=f"{shown} is shown as the store has it: {exc.message}"))
+    return services.store.pin(pin.pin)
+
+
+def _ask(services: Services, pin: Pin, on_event: OnEvent) -> None:
     services.backend.settle(pin, on_event=on_event)
     pin = services.store.pin(pin.pin)
     if any(piece.held for piece in pin.pieces):
         check_routing(services, pin, on_event=on_event)
     follow(services, pin, pin.copies, wait=False, on_event=on_event)
-    return services.store.pin(pin.pin)
 
 
 def _account(services: Services, on_event: OnEvent) -> AccountReport | None:

@@ -73,6 +73,7 @@ USAGE = [
     ["status", "a", "b"],
     ["ls", "surplus"],
     ["get"],
+    ["get", "here", "-o", "-"],  # with --json, as all of these
     ["check"],
     ["rm"],
     ["cid", "absent"],
@@ -84,6 +85,7 @@ USAGE = [
     ["car", "verify"],
     ["payments", "deposit"],
     ["payments", "deposit", "lots"],
+    ["payments", "deposit", "0"],
     ["payments", "setup", "--deposit", "lots"],
     ["devnet", "nonsense"],
 ]
