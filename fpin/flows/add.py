@@ -17,7 +17,7 @@ from fpin.flows.services import Services
 from fpin.flows.sources import Hashed, LaidOut, Source
 from fpin.ipld.cid import format_cid
 from fpin.store import ON_CHAIN, UNDER_WAY, Copy, CopyState, NewPiece, Pin
-from fpin.units import parse_token, round_token
+from fpin.units import parse_token, short_token
 
 GOALS = ("parked", "confirmed", "advertised", "retrievable")
 
@@ -85,6 +85,15 @@ def add(services: Services, request: AddRequest, *, on_event: OnEvent = ignore) 
         )
     )
     pin = _record(services, request, hashed)
+    if (request.name or request.metadata) and pin.metadata != _piece_metadata(
+        request, format_cid(hashed.root_cid)
+    ):
+        on_event(
+            events.Noted(
+                text="--name and --metadata on chain stay as they were signed first; "
+                "only a removal and a new add change them"
+            )
+        )
     sources = {str(piece.piece_cid): piece for piece in hashed.pieces}
     with services.alone(pin, on_event):
         services.backend.settle(pin, on_event=on_event)
@@ -298,7 +307,7 @@ def _quoted(offer: Offer, on_event: OnEvent) -> None:
 def _check_means(offer: Offer, max_cost: Decimal | None) -> None:
     """Raise Unaffordable when *offer* costs more than the user or the account allows."""
     if max_cost is not None and Decimal(offer.cost.per_month) > max_cost:
-        cost = round_token(parse_token(offer.cost.per_month), digits=6)
+        cost = short_token(parse_token(offer.cost.per_month), digits=6)
         raise Unaffordable(
             f"this costs {cost} {offer.cost.token} a month, more than --max-cost {max_cost}",
             hint="raise --max-cost, or ask for fewer copies",

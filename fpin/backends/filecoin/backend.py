@@ -24,6 +24,7 @@ from fpin.backends.filecoin.moving import see_moves
 from fpin.chain.account import standing
 from fpin.chain.costs import CopyPlan, Quote, billed_size, quote
 from fpin.chain.limits import check_piece_metadata
+from fpin.chain.provider_record import is_web_address
 from fpin.chain.records import Market
 from fpin.chain.selection import Candidate, Selection, find_reusable_data_set, select, select_data_sets
 from fpin.chain.wallet import Wallet
@@ -357,6 +358,8 @@ class FilecoinBackend:
         return known
 
     def _piece_status(self, copy: routing.Copy) -> PieceStatus | None:
+        if not is_web_address(copy.service_url):
+            return None
         api = ProviderApi(copy.service_url, self._account.http, provider_id=copy.provider_id)
         return api.piece_status(copy.piece_cid)
 
