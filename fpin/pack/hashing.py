@@ -126,6 +126,8 @@ class _Digest:
         self.piece: _Piece | None = None  # being made
         self.buffers: list[bytearray] = []  # free: used again, as fresh memory costs a tenth of the hashing
         self.batch_size = min(_MAX_BATCH, _MAX_IN_FLIGHT // jobs)
+        # One more where the pool would wait for a batch to be written; only `add` is that short of memory.
+        self.ahead = jobs + 1 if sink else jobs
         self.done = 0  # bytes of content
 
     def run(self) -> Packed:
@@ -156,7 +158,7 @@ class _Digest:
                 position = self._expected_position(span, start)
                 buffer = self._buffer(self.layout.offset(stop) - self.layout.offset(start))
                 waiting.append(self.pool.submit(_read, self.layout, start, stop, position, buffer))
-                if len(waiting) >= self.jobs:
+                if len(waiting) >= self.ahead:
                     yield waiting.popleft().result()
         while waiting:
             yield waiting.popleft().result()
