@@ -48,12 +48,22 @@ def pack(source: Path, work: Path) -> Run:
         shutil.rmtree(out)
 
 
+def copy(source: Path, work: Path) -> Run:
+    """Copy the file, which is what the disk allows at best."""
+    out = work / "copy"
+    try:
+        return run(("cp", source, out))
+    finally:
+        out.unlink(missing_ok=True)
+
+
 def speed(work: Path, size: int, rounds: int) -> None:
     source = content(work / "content", size)
     candidates: dict[str, Callable[[], Run]] = {
         "U": partial(unit, source),
         "fpin cid": partial(run, (*FPIN, "cid", source, "--quiet")),
         "fpin pack": partial(pack, source, work),
+        "cp": partial(copy, source, work),
         **peers.packers(source, work),
     }
     results = interleave(rounds, candidates)
