@@ -13,6 +13,7 @@ from fpin.flows.resolve import describe, resolve
 from fpin.flows.services import Services
 from fpin.ipld.cid import format_cid, parse_cid
 from fpin.routing import LOOK_ONCE, Removal, RemovalLook, RemovalResult, check_removed
+from fpin.routing.multiaddr import url_of
 from fpin.settings import Folders
 from fpin.store import LEAVING, ON_CHAIN, UNDER_WAY, WAITING, Copy, CopyState, Piece, Pin, Store
 
@@ -224,11 +225,14 @@ def _remaining(pin: Pin, results: dict[int, RemovalResult]) -> tuple[str, ...]:
         for copy in piece.copies
         if copy.state in ON_CHAIN or copy.state is CopyState.REMOVING
     ]
+    # Copies are followed one after the other: while the first goes, the indexer still lists the next.
+    leaving = {copy.provider_url for copy in pin.copies if copy.state in LEAVING | {CopyState.GONE}}
     others = {
         f"{'another piece at the same provider' if holder.same_provider else 'another provider'} has this "
         f"content too: {', '.join(holder.record.addresses) or 'no address'}"
         for result in results.values()
         for holder in result.others
+        if holder.same_provider or not leaving & set(map(url_of, holder.record.addresses))
     }
     return (*kept, *sorted(others))
 
