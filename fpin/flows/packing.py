@@ -75,7 +75,8 @@ class LaidOutTree:
         return [piece.max_size for piece in self.layout.pieces]
 
     def hash(self, *, on_event: OnEvent = ignore) -> Hashed:
-        packed = hash_all(self.layout, on_event=on_event)
+        # Besides what talks to the network there is less room in memory, and sending takes longer anyway.
+        packed = hash_all(self.layout, on_event=on_event, spare=0)
         return Hashed(root_cid=packed.root_cid, size=self.size, files=self.files, pieces=packed.pieces)
 
 
@@ -209,9 +210,9 @@ def _check_names_differ(paths: Sequence[Path]) -> None:
             )
 
 
-def hash_all(layout: Layout, *, on_event: OnEvent = ignore, jobs: int | None = None) -> Packed:
-    """Read the content of *layout* once and return its root CID and pieces."""
-    return digest(layout, progress=_hashing(layout, on_event), jobs=jobs)
+def hash_all(layout: Layout, *, on_event: OnEvent = ignore, spare: int = 1) -> Packed:
+    """Read the content of *layout* once and return its root CID and pieces; *spare* as in `digest`."""
+    return digest(layout, progress=_hashing(layout, on_event), spare=spare)
 
 
 def _hashing(layout: Layout, on_event: OnEvent) -> Callable[[int], None]:

@@ -29,8 +29,8 @@ from fpin.piece import MIN_PIECE_SIZE, HeldPiece
 if TYPE_CHECKING:
     from concurrent.futures import Executor, Future
 
-# Sixteen leaves of 1 MiB can be hashed side by side, faster than one by one (fpin.piece.leaves), but what is
-# in flight, a batch for each thread, has to stay small: `add` takes 62 MB before it hashes, and 100 at most.
+# Sixteen leaves of 1 MiB can be hashed side by side, faster than one by one (fpin.piece.leaves), but the
+# batches of all threads have to stay small: `add` takes 62 MB before it hashes, and 100 at most.
 _MAX_BATCH = 16 * (2**20 + 40)  # bytes of sections
 _MAX_IN_FLIGHT = 30 * 2**20
 _MAX_BLOCKS = 2048  # of a batch
@@ -58,13 +58,16 @@ def digest(
     *,
     progress: Callable[[int], None] | None = None,
     jobs: int | None = None,
+    spare: int = 1,
     sink: Sink | None = None,
 ) -> Packed:
     """Read and hash everything; return the root CID and the pieces, the same for any number of *jobs*.
 
-    *jobs* is the number of threads, all cores by default. *progress* is told the bytes of content done
-    so far. *sink* is given every piece's bytes in order as they are made, with the number of the piece; of
-    its header, which needs the root CID, only `HEADER_SIZE` zero bytes.
+    *jobs* is the number of threads, all cores by default. *spare* batches, of up to 15 MiB, are under way
+    besides one for each thread; without one, threads wait for each other at times, which costs up to a tenth
+    of the speed. *progress* is told the bytes of content done so far. *sink* is given every piece's bytes in
+    order as they are made, with the number of the piece; of its header, which needs the root CID, only
+    `HEADER_SIZE` zero bytes.
 
     Raises SourceChanged, naming the file, for one that is not what the layout was made from, and
     SourceError for one that cannot be read.
@@ -74,7 +77,7 @@ def digest(
     jobs = jobs or available_cores()
     pool = ThreadPoolExecutor(jobs, thread_name_prefix="fpin-digest")
     try:
-        return _Digest(layout, pool, jobs, progress, sink).run()
+        return _Digest(layout, pool, jobs, jobs + spare, progress, sink).run()
     finally:
         pool.shutdown(cancel_futures=True)
 
@@ -117,17 +120,16 @@ class _Digest:
         layout: Layout,
         pool: Executor,
         jobs: int,
+        ahead: int,
         progress: Callable[[int], None] | None,
         sink: Sink | None,
     ) -> None:
-        self.layout, self.pool, self.jobs = layout, pool, jobs
+        self.layout, self.pool, self.jobs, self.ahead = layout, pool, jobs, ahead
         self.progress, self.sink = progress, sink
         self.digests = bytearray(layout.block_count * DIGEST)
         self.piece: _Piece | None = None  # being made
         self.buffers: list[bytearray] = []  # free: used again, as fresh memory costs a tenth of the hashing
         self.batch_size = min(_MAX_BATCH, _MAX_IN_FLIGHT // jobs)
-        # One more where the pool would wait for a batch to be written; only `add` is that short of memory.
-        self.ahead = jobs + 1 if sink else jobs
         self.done = 0  # bytes of content
 
     def run(self) -> Packed:
