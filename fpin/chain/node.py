@@ -67,10 +67,6 @@ class Node:
     def chain_id(self) -> int:
         return self._rpc.number(self._rpc.call("eth_chainId"), "eth_chainId")
 
-    def block_number(self) -> int:
-        """Return the latest executed epoch, one behind the chain's head."""
-        return self._rpc.number(self._rpc.call("eth_blockNumber"), "eth_blockNumber")
-
     def block(self, epoch: int | None = None) -> Block | None:
         """Return a block, the latest without *epoch*; None for an epoch that has none (a null round)."""
         try:

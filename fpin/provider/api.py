@@ -188,10 +188,6 @@ class ProviderApi:
             raise ProviderError(f"{self.name}: does not say how large piece {piece_cid} is")
         return int(length)
 
-    def piece_url(self, piece_cid: PieceCid) -> str:
-        """Return where the piece's bytes can be fetched, as soon as it is parked."""
-        return self._url(f"piece/{piece_cid}")
-
     # -- data sets ---------------------------------------------------------------------------------
 
     def create_data_set(self, *, record_keeper: str, extra_data: bytes) -> str:
