@@ -1,4 +1,4 @@
-"""Where a setting comes from: flag, then ``FPIN_*``, then the default; and where fpin keeps its files.
+"""Where fpin keeps its files, and where its wallet's key is.
 
 Knows environment variables and folders. Knows nothing of networks, keys' formats or commands.
 """
@@ -19,8 +19,9 @@ DEFAULT_NETWORK = "mainnet"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Folders:
-    """The three folders fpin writes to, and the devnet's own."""
+    """The folders fpin writes to, the devnet's own, and the one it only reads."""
 
+    config: Path  # config.toml
     data: Path  # the store: what was pinned where
     cache: Path  # may be deleted at any time
     devnet: Path  # the embedded network: chain, providers, indexer
@@ -45,11 +46,16 @@ def folders(env: Mapping[str, str] | None = None) -> Folders:
     home = env.get("FPIN_HOME")
     if home:
         base = Path(home).expanduser().absolute()
-        return Folders(data=base / "data", cache=base / "cache", devnet=base / "devnet")
+        return Folders(config=base, data=base / "data", cache=base / "cache", devnet=base / "devnet")
     import platformdirs
 
     data = Path(platformdirs.user_data_dir("fpin"))
-    return Folders(data=data, cache=Path(platformdirs.user_cache_dir("fpin")), devnet=data / "devnet")
+    return Folders(
+        config=Path(platformdirs.user_config_dir("fpin")),
+        data=data,
+        cache=Path(platformdirs.user_cache_dir("fpin")),
+        devnet=data / "devnet",
+    )
 
 
 def make_folder(path: Path) -> Path:

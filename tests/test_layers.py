@@ -17,6 +17,7 @@ ROWS = [
     {"backends"},
     {"chain", "provider", "routing", "retrieve", "store", "pack"},
     {"http", "piece"},
+    {"config"},
     {"ipld", "settings"},
     {"units", "events"},
     {"errors"},

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 from collections.abc import Sequence
@@ -23,11 +24,19 @@ def run(args: Sequence[str]) -> int:
     """Run one command and return its exit code; every failure ends here, in one sentence and a way out."""
     from typer.exceptions import Abort, TyperException
 
-    from fpin.cli import exits
+    from fpin.cli import deadline, exits
     from fpin.cli.app import app
-    from fpin.cli.output import discard, flush, machine_error, print_failure
+    from fpin.cli.output import discard, flush, machine_error, mute, print_failure
 
-    as_json = "--json" in args
+    as_json = "--json" in args or os.environ.get("FPIN_JSON", "").lower() in (
+        "1",
+        "true",
+        "yes",
+        "on",
+        "t",
+        "y",
+    )
+    mute(False)
     try:
         code = app(list(args), prog_name="fpin", standalone_mode=False)
         flush()
@@ -58,6 +67,14 @@ def run(args: Sequence[str]) -> int:
             hint="please report it with the lines above; what was done is written down",
         )
         print_failure(bug, code, as_json=as_json, kind="Bug")
+    limit = deadline.disarm()
+    if code == exits.INTERRUPTED and limit is not None:
+        code = exits.TEMPORARY
+        late = FpinError(
+            f"not done within {limit:g} s; what was done is written down",
+            hint="run the same command again to go on, or give it more time",
+        )
+        print_failure(late, code, as_json=as_json, kind="Timeout")
     if code == exits.INTERRUPTED:
         interrupted = FpinError(
             "interrupted; what was done is written down", hint="run the same command again to go on"

@@ -113,6 +113,7 @@ def cost(
     hidden: options.Hidden = False,
     exclude: options.Exclude = None,
     json: options.Json = False,
+    quiet: options.Quiet = False,
     verbose: options.Verbose = False,
 ) -> int:
     """Show what storing PATH costs. Reads names and sizes only."""
@@ -123,7 +124,7 @@ def cost(
             "standard input says nothing about its size",
             hint="fpin add - --dry-run reads it and shows the price",
         )
-    session = Session(network=network, rpc_url=rpc_url, json=json, verbose=verbose)
+    session = Session(network=network, rpc_url=rpc_url, json=json, quiet=quiet, verbose=verbose)
     wish = make_wish(copies, provider, exclude_provider, data_set)
     with (
         session.printer() as printer,
@@ -133,6 +134,8 @@ def cost(
         result = flow.price(services, content, wish, on_event=printer)
     if json:
         print_json("fpin.cost/1", dataclasses.asdict(result))
+    elif quiet:
+        print_text(result.cost.per_month)
     else:
         print_text(f"a month   {short(result.cost.per_month)} {result.cost.token}")
         print_text(f"fees now  {short(result.cost.fees)} {result.cost.token}")

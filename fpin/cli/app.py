@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from fpin._version import __version__
-from fpin.cli import add, devnet, imports, network, offline, payments, pins
+from fpin.cli import add, command, devnet, imports, network, offline, payments, pins
 
 app = typer.Typer(
     help="Put files on Filecoin so that all of IPFS can fetch them.",
@@ -48,3 +48,6 @@ app.add_typer(payments.app, name="payments")
 app.add_typer(network.provider, name="provider")
 app.add_typer(network.data_set, name="data-set")
 app.add_typer(devnet.app, name="devnet")
+
+# Last: whatever was added above can be written down in the environment and in config.toml.
+command.adopt(app)

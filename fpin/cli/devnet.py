@@ -7,7 +7,7 @@ import signal
 import sys
 import threading
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -15,6 +15,9 @@ from fpin.cli import exits, options
 from fpin.cli.output import print_json, print_text
 from fpin.errors import NotFound, UsageError
 from fpin.settings import folders, make_folder
+
+if TYPE_CHECKING:
+    from fpin.devnet.info import Urls
 
 app = typer.Typer(help="A Filecoin network of your own, on this machine.", no_args_is_help=True)
 
@@ -37,7 +40,12 @@ Epochs = Annotated[
 
 
 @app.command("up")
-def devnet_up(chain: ChainUrl = None, devnet_info: InfoFile = None, epoch_ms: EpochMs = 1000) -> int:
+def devnet_up(
+    chain: ChainUrl = None,
+    devnet_info: InfoFile = None,
+    epoch_ms: EpochMs = 1000,
+    json: options.Json = False,
+) -> int:
     """Run the devnet until it is interrupted; other commands then share it."""
     from fpin.devnet.world import World
 
@@ -52,12 +60,15 @@ def devnet_up(chain: ChainUrl = None, devnet_info: InfoFile = None, epoch_ms: Ep
     for signum in (signal.SIGINT, signal.SIGTERM):
         signal.signal(signum, lambda *_: stop.set())
     with running as world:
-        print_text(f"chain     {world.urls.chain}")
-        for number, url in enumerate(world.urls.providers, start=1):
-            print_text(f"provider  {url} ({number})")
-        print_text(f"indexer   {world.urls.indexer}")
-        print_text(f"info      {world.info_path}")
-        print_text("stop it with Ctrl-C; its state is kept")
+        if json:
+            _print_found(world.info_path, world.urls)
+        else:
+            print_text(f"chain     {world.urls.chain}")
+            for number, url in enumerate(world.urls.providers, start=1):
+                print_text(f"provider  {url} ({number})")
+            print_text(f"indexer   {world.urls.indexer}")
+            print_text(f"info      {world.info_path}")
+            print_text("stop it with Ctrl-C; its state is kept")
         sys.stdout.flush()
         stop.wait()
     return exits.DONE
@@ -75,9 +86,7 @@ def devnet_info(json: options.Json = False) -> int:
     if server is not None and not server.answers():
         server = None  # the file outlived its process
     if json:
-        urls = dataclasses.asdict(server.urls) if server else None
-        found = {"up": server is not None, "info": str(where.devnet_info), "urls": urls}
-        print_json("fpin.devnet.info/1", found)
+        _print_found(where.devnet_info, server.urls if server else None)
         return exits.DONE
     print_text(f"folder    {where.devnet}")
     print_text(f"info      {where.devnet_info}")
@@ -93,17 +102,20 @@ def devnet_info(json: options.Json = False) -> int:
 
 
 @app.command("mine")
-def devnet_mine(epochs: Epochs = 1) -> int:
+def devnet_mine(epochs: Epochs = 1, json: options.Json = False) -> int:
     """Let chain time pass, the providers proving and removing as it does."""
     from fpin.devnet.attach import mine
 
     epoch = mine(make_folder(folders().devnet), epochs)
-    print_text(f"epoch {epoch}")
+    if json:
+        print_json("fpin.devnet.mine/1", {"epoch": epoch})
+    else:
+        print_text(f"epoch {epoch}")
     return exits.DONE
 
 
 @app.command("reset")
-def devnet_reset() -> int:
+def devnet_reset(json: options.Json = False) -> int:
     """Delete the devnet's state, and forget the pins on it: its ids begin again and would mean others."""
     from fpin.devnet.world import World
     from fpin.flows.remove import forget_devnet
@@ -111,5 +123,13 @@ def devnet_reset() -> int:
     where = folders()
     World.reset(where.devnet)
     forgotten = forget_devnet(where)
-    print_text(f"the devnet in {where.devnet} is empty; pins forgotten: {forgotten}")
+    if json:
+        print_json("fpin.devnet.reset/1", {"folder": str(where.devnet), "forgotten": forgotten})
+    else:
+        print_text(f"the devnet in {where.devnet} is empty; pins forgotten: {forgotten}")
     return exits.DONE
+
+
+def _print_found(info: Path, urls: Urls | None) -> None:
+    found = {"up": urls is not None, "info": str(info), "urls": dataclasses.asdict(urls) if urls else None}
+    print_json("fpin.devnet.info/1", found)

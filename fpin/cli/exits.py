@@ -22,6 +22,7 @@ DONE = 0
 FAILED = 1
 USAGE = 2
 PARTIAL = 3
+TEMPORARY = 5
 VERIFICATION = 6
 INTERRUPTED = 130
 
@@ -30,7 +31,7 @@ _CODES: tuple[tuple[type[errors.FpinError], int], ...] = (
     (errors.UsageError, USAGE),
     (errors.PermissionMissing, 4),
     (errors.VerificationFailed, VERIFICATION),
-    (errors.Unavailable, 5),
+    (errors.Unavailable, TEMPORARY),
     (errors.FpinError, FAILED),
 )
 

@@ -7,7 +7,7 @@ import dataclasses
 import typer
 
 from fpin.cli import exits, options
-from fpin.cli.output import print_json, print_table
+from fpin.cli.output import print_json, print_table, print_text
 from fpin.cli.session import Session
 from fpin.settings import DEFAULT_NETWORK
 from fpin.units import format_size
@@ -18,18 +18,25 @@ data_set = typer.Typer(help="The data sets that your account pays for.", no_args
 
 @provider.command("ls")
 def provider_ls(
-    network: options.Network = DEFAULT_NETWORK, rpc_url: options.RpcUrl = None, json: options.Json = False
+    network: options.Network = DEFAULT_NETWORK,
+    rpc_url: options.RpcUrl = None,
+    json: options.Json = False,
+    quiet: options.Quiet = False,
 ) -> int:
     """List the active providers."""
     from fpin.flows import inspect as flow
 
-    session = Session(network=network, rpc_url=rpc_url, json=json)
+    session = Session(network=network, rpc_url=rpc_url, json=json, quiet=quiet)
     with session.printer() as printer, session.services(printer) as services:
         found = flow.providers(services)
     if json:
         print_json(
             "fpin.provider.ls/1", {"network": network, "providers": [dataclasses.asdict(p) for p in found]}
         )
+        return exits.DONE
+    if quiet:
+        for one in found:
+            print_text(str(one.provider_id))
         return exits.DONE
     rows = [
         (
@@ -48,17 +55,24 @@ def provider_ls(
 
 @data_set.command("ls")
 def data_set_ls(
-    network: options.Network = DEFAULT_NETWORK, rpc_url: options.RpcUrl = None, json: options.Json = False
+    network: options.Network = DEFAULT_NETWORK,
+    rpc_url: options.RpcUrl = None,
+    json: options.Json = False,
+    quiet: options.Quiet = False,
 ) -> int:
     """List your data sets."""
     from fpin.flows import inspect as flow
 
-    session = Session(network=network, rpc_url=rpc_url, json=json)
+    session = Session(network=network, rpc_url=rpc_url, json=json, quiet=quiet)
     with session.printer() as printer, session.services(printer) as services:
         found = flow.data_sets(services)
     if json:
         sets = [{**dataclasses.asdict(one), "metadata": dict(one.metadata)} for one in found]
         print_json("fpin.data-set.ls/1", {"network": network, "data_sets": sets})
+        return exits.DONE
+    if quiet:
+        for one in found:
+            print_text(str(one.data_set_id))
         return exits.DONE
     rows = [
         (

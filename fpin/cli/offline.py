@@ -89,13 +89,21 @@ def pack(
 
 
 @car_app.command("ls")
-def car_ls(file: Annotated[Path, typer.Argument(metavar="FILE.car")], json: options.Json = False) -> int:
+def car_ls(
+    file: Annotated[Path, typer.Argument(metavar="FILE.car")],
+    json: options.Json = False,
+    quiet: options.Quiet = False,
+) -> int:
     """List the blocks of a CAR file."""
     from fpin.flows import cars
 
     result = cars.ls(file)
     if json:
         print_json("fpin.car.ls/1", dataclasses.asdict(result))
+        return exits.DONE
+    if quiet:
+        for block in result.blocks:
+            print_text(block.cid)
         return exits.DONE
     for root in result.roots:
         print_text(f"root  {root}")

@@ -13,14 +13,27 @@ from fpin.cli.exits import way_out
 from fpin.errors import FpinError, LocalError
 from fpin.units import parse_token, round_token
 
+_muted = False
+
+
+def mute(quiet: bool) -> None:
+    """Print no text from now on, or print it again; JSON and failures are always printed."""
+    global _muted
+    _muted = quiet
+
 
 def print_json(schema: str, fields: Mapping[str, object]) -> None:
     """Print the one JSON object of a command."""
-    print_text(json.dumps({"schema": schema, **fields}, ensure_ascii=False))
+    _print(json.dumps({"schema": schema, **fields}, ensure_ascii=False))
 
 
 def print_text(text: str) -> None:
     """Print a line of a command's result."""
+    if not _muted:
+        _print(text)
+
+
+def _print(text: str) -> None:
     try:
         sys.stdout.write(text + "\n")
     except OSError as exc:

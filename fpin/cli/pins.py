@@ -32,16 +32,21 @@ def status(
     rpc_url: options.RpcUrl = None,
     refresh: Annotated[bool, typer.Option(help="Ask chain, providers and indexers anew.")] = False,
     json: options.Json = False,
+    quiet: options.Quiet = False,
     verbose: options.Verbose = False,
 ) -> int:
     """Show the account and every pin, or one pin with each piece and copy."""
     from fpin.flows import status as flow
 
-    session = Session(network=network, rpc_url=rpc_url, json=json, verbose=verbose)
+    session = Session(network=network, rpc_url=rpc_url, json=json, quiet=quiet, verbose=verbose)
     with session.printer() as printer, session.services(printer) as services:
         result = flow.status(services, what, refresh=refresh, on_event=printer)
     if json:
         print_json("fpin.status/1", dataclasses.asdict(result))
+        return exits.DONE
+    if quiet:
+        for pin in result.pins:
+            print_text(f"{pin.root_cid} {pin.state}")
         return exits.DONE
     _show_account(result)
     if what is None:
@@ -116,16 +121,19 @@ def check(
     network: options.Network = DEFAULT_NETWORK,
     rpc_url: options.RpcUrl = None,
     json: options.Json = False,
+    quiet: options.Quiet = False,
     verbose: options.Verbose = False,
 ) -> int:
     """Ask routing again whether a pin can be found, and say why not."""
     from fpin.flows import status as flow
 
-    session = Session(network=network, rpc_url=rpc_url, json=json, verbose=verbose)
+    session = Session(network=network, rpc_url=rpc_url, json=json, quiet=quiet, verbose=verbose)
     with session.printer() as printer, session.services(printer) as services:
         result = flow.check(services, what, on_event=printer)
     if json:
         print_json("fpin.check/1", dataclasses.asdict(result))
+    elif quiet:
+        print_text(result.routing.state)
     else:
         print_text(f"{result.root_cid}: {result.routing.state}")
         for note in result.routing.notes:

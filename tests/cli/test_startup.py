@@ -21,6 +21,7 @@ def test_help_imports_nothing_below_the_command_line() -> None:
     assert {name for name in modules if name.startswith("fpin.") and name.count(".") == 1} <= {
         "fpin._version",
         "fpin.cli",
+        "fpin.config",
         "fpin.errors",
         "fpin.settings",
         "fpin.units",
