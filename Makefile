@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test lint types unit slow bench sanitize format clean
+.PHONY: demo test lint types unit slow faults bench sanitize format clean
 
 $(BIN)/.installed: pyproject.toml $(wildcard setup.py) $(wildcard fpin/piece/*.c fpin/piece/*.h)
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
@@ -28,6 +28,10 @@ unit: $(BIN)/.installed
 # Gibibytes, hashed and sent: a few minutes, and 8 GiB of disk.
 slow: $(BIN)/.installed
 	FPIN_LARGE=1 $(BIN)/pytest -m slow
+
+# Adds are killed at every transition of the store and at 300 random moments, and run again: 15 minutes.
+faults: $(BIN)/.installed
+	$(BIN)/python -m tests.kills
 
 # Prints Markdown; docs/benchmarks.md says what PEERS is.
 bench: $(BIN)/.installed

@@ -14,9 +14,12 @@ from pathlib import Path
 import pytest
 
 from fpin.flows import services
+from fpin.piece import MAX_PIECE_SIZE
 from fpin.routing import LOCAL
 from tests.cli.conftest import Tenant
 from tests.conftest import Outcome
+from tests.kills import victim
+from tests.kills.victim import Order
 
 ALWAYS = 10**9
 
@@ -379,117 +382,32 @@ def test_a_provider_that_never_advertises_is_named(
 # A process that ends
 
 
-_KILLED = """
-import os, signal, sys
-from fpin.cli import run
-from fpin.store import Store
-
-name, moment, left = sys.argv[1], sys.argv[2], int(sys.argv[3])
-transition = getattr(Store, name)
-
-def counted(*args, **kwargs):
-    global left
-    left -= 1
-    if left or moment == "after":
-        result = transition(*args, **kwargs)
-    if not left:
-        os.kill(os.getpid(), signal.SIGKILL)
-    return result
-
-setattr(Store, name, counted)
-run(sys.argv[4:])
-"""
-
-
-def kill_at(tenant: Tenant, transition: str, moment: str, *args: str | Path, time: int = 1) -> None:
-    """Run a command that is killed right before or after its *time*-th *transition* is written down."""
-    done = subprocess.run(
-        [sys.executable, "-c", _KILLED, transition, moment, str(time), *map(str, args)],
+# Adds that are killed are in tests/kills.
+@pytest.mark.skipif(os.name != "posix", reason="needs SIGKILL")
+@pytest.mark.parametrize(
+    "transition", ["mark_removing after", "mark_scheduled before", "mark_scheduled after"]
+)
+def test_a_removal_that_is_killed_at_a_transition_is_finished_by_the_same_command(
+    tenant: Tenant, note: Path, tmp_path: Path, transition: str
+) -> None:
+    root = tenant.here("add", note, "--copies", "1", "-q").stdout.strip()
+    order = Order(point=f"{transition} its commit", time=1)
+    killed = subprocess.run(
+        [
+            sys.executable,
+            victim.__file__,
+            str(order),
+            str(tmp_path / "points"),
+            str(MAX_PIECE_SIZE),
+            "rm",
+            root,
+        ],
         env=tenant.fpin.env,
         capture_output=True,
         timeout=60,
         check=False,
     )
-    assert done.returncode == -signal.SIGKILL, done.stderr.decode()
-
-
-# "before" one is where "after" the one above it left everything, unless a peer was asked between them.
-@pytest.mark.skipif(os.name != "posix", reason="needs SIGKILL")
-@pytest.mark.parametrize(
-    ("transition", "moment"),
-    [
-        ("record_pin", "after"),
-        ("plan_copy", "after"),
-        ("mark_parked", "before"),
-        ("mark_parked", "after"),
-        ("mark_signed", "after"),
-        ("mark_submitted", "before"),
-        ("mark_submitted", "after"),
-        ("mark_confirmed", "before"),
-        ("mark_confirmed", "after"),
-        ("mark_advertised", "before"),
-        ("mark_advertised", "after"),
-    ],
-)
-def test_an_add_that_is_killed_at_a_transition_is_finished_by_the_same_command(
-    tenant: Tenant, note: Path, transition: str, moment: str
-) -> None:
-    kill_at(tenant, transition, moment, "add", note, "--copies", "1")
-    again = tenant.here("add", note, "--copies", "1", "--json")
-    assert (again.code, copies(again)) == (0, {1: "advertised"}), again.stderr
-    assert len(tenant.on_chain(piece_of(tenant, note))) == 1
-    assert len(tenant.chain.client_data_sets(tenant.wallet)) == 1
-    if transition not in ("record_pin", "plan_copy"):  # the bytes are there already
-        assert not any(event["uploaded"] for event in events(again, "parked"))
-
-
-@pytest.mark.skipif(os.name != "posix", reason="needs SIGKILL")
-@pytest.mark.parametrize(
-    ("transition", "moment"),
-    [("mark_signed", "after"), ("mark_submitted", "before"), ("mark_confirmed", "before")],
-)
-def test_an_add_into_a_data_set_that_is_killed_is_finished_by_the_same_command(
-    tenant: Tenant, note: Path, tmp_path: Path, transition: str, moment: str
-) -> None:
-    first = tmp_path / "first.txt"
-    first.write_text(f"the first thing of {tenant.wallet}")
-    assert tenant.here("add", first, "--copies", "1").code == 0
-    kill_at(tenant, transition, moment, "add", note, "--copies", "1")
-    again = tenant.here("add", note, "--copies", "1", "--json")
-    assert (again.code, copies(again)) == (0, {1: "advertised"}), again.stderr
-    assert len(tenant.on_chain(piece_of(tenant, note))) == 1
-    assert len(tenant.chain.client_data_sets(tenant.wallet)) == 1
-
-
-@pytest.mark.skipif(os.name != "posix", reason="needs SIGKILL")
-@pytest.mark.parametrize(
-    ("transition", "moment"),
-    [("plan_copy", "after"), ("mark_parked", "before"), ("mark_submitted", "before")],
-)
-def test_an_add_that_is_killed_at_its_second_copy_keeps_the_first(
-    tenant: Tenant, note: Path, transition: str, moment: str
-) -> None:
-    kill_at(tenant, transition, moment, "add", note, "--copies", "2", time=2)
-    piece = piece_of(tenant, note)
-    first = [row for row in tenant.on_chain(piece) if row[0] == 1]
-    assert len(first) == 1
-    again = tenant.here("add", note, "--copies", "2", "--json")
-    assert (again.code, copies(again)) == (0, {1: "advertised", 2: "advertised"}), again.stderr
-    assert len(tenant.on_chain(piece)) == 2
-    assert first[0] in tenant.on_chain(piece)
-    assert len(tenant.chain.client_data_sets(tenant.wallet)) == 2
-
-
-@pytest.mark.skipif(os.name != "posix", reason="needs SIGKILL")
-@pytest.mark.parametrize(
-    ("transition", "moment"),
-    [("mark_removing", "after"), ("mark_scheduled", "before"), ("mark_scheduled", "after")],
-)
-def test_a_removal_that_is_killed_at_a_transition_is_finished_by_the_same_command(
-    tenant: Tenant, note: Path, transition: str, moment: str
-) -> None:
-    root = tenant.here("add", note, "--copies", "1", "-q").stdout.strip()
-    kill_at(tenant, transition, moment, "rm", root)
+    assert killed.returncode == -signal.SIGKILL, killed.stderr.decode()
     removed = tenant.here("rm", root, "--json")
     assert removed.code == 0, removed.stderr
     [copy] = removed.json["pieces"]
