@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test lint types unit slow faults bench sanitize format clean
+.PHONY: demo test lint types unit slow faults bench sanitize reference format clean
 
 $(BIN)/.installed: pyproject.toml $(wildcard setup.py) $(wildcard fpin/piece/*.c fpin/piece/*.h)
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
@@ -40,6 +40,10 @@ bench: $(BIN)/.installed
 # The native code under the address and undefined-behaviour sanitizers; needs GCC or Clang.
 sanitize: $(BIN)/.installed
 	$(BIN)/python -m tests.piece.sanitize
+
+# The pages and JSON schemas of docs/reference/ that the program itself decides.
+reference: $(BIN)/.installed
+	$(BIN)/python -m reference
 
 format: $(BIN)/.installed
 	$(BIN)/ruff format .

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from fpin.devnet.world import World
+from tests.schemas import check_schema
 
 FIXTURES = Path(__file__).parent.parent / "fixtures"
 
@@ -28,8 +29,10 @@ class Outcome:
 
     @property
     def json(self) -> Any:
-        """stdout as the one JSON object that it promises to be."""
-        return json.loads(self.stdout)
+        """stdout as the one JSON object that it promises to be, held against its published schema."""
+        body = json.loads(self.stdout)
+        check_schema(body)
+        return body
 
 
 class Fpin:

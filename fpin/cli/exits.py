@@ -1,18 +1,4 @@
-"""Exit codes: the one table from what happened to what a script sees.
-
-=====  ==========================================================================
-code   meaning
-=====  ==========================================================================
-0      done
-1      failed; the last line says why and what to do
-2      usage
-3      done in part: fewer copies than asked, or stored but not yet findable
-4      not enough funds, approval or permission
-5      temporary: no answer; nothing is lost, run it again
-6      verification failed: bytes, hash or signature are not what they claim
-130    interrupted; what was done is written down
-=====  ==========================================================================
-"""
+"""Exit codes: the one table from what happened to what a script sees."""
 
 from __future__ import annotations
 
@@ -22,14 +8,31 @@ DONE = 0
 FAILED = 1
 USAGE = 2
 PARTIAL = 3
+PERMISSION = 4
 TEMPORARY = 5
 VERIFICATION = 6
 INTERRUPTED = 130
 
+MEANINGS = {
+    DONE: "done",
+    FAILED: "failed; the last line says why and what to do",
+    USAGE: "usage",
+    PARTIAL: (
+        "done in part: fewer copies than asked, or stored but not yet findable; running it again continues"
+    ),
+    PERMISSION: "not enough funds, approval or permission",
+    TEMPORARY: (
+        "temporary: a provider, node or indexer did not answer, or the time was up; "
+        "nothing is lost, run it again"
+    ),
+    VERIFICATION: "verification failed: bytes, hash or signature are not what they claim",
+    INTERRUPTED: "interrupted; what was done is written down",
+}
+
 # The first row that fits wins: PieceMismatch is a ProviderError too, but above all it is a wrong hash.
 _CODES: tuple[tuple[type[errors.FpinError], int], ...] = (
     (errors.UsageError, USAGE),
-    (errors.PermissionMissing, 4),
+    (errors.PermissionMissing, PERMISSION),
     (errors.VerificationFailed, VERIFICATION),
     (errors.Unavailable, TEMPORARY),
     (errors.FpinError, FAILED),

@@ -1,0 +1,1 @@
+"""Writes `docs/reference/` from the program itself; `make reference` runs it, a test holds it in step."""

@@ -1,0 +1,91 @@
+"""The commands as they are: what they take, what they print, an example of each."""
+
+from __future__ import annotations
+
+import dis
+import inspect
+import re
+from collections.abc import Callable, Iterator
+from types import FunctionType, ModuleType
+from typing import Any
+
+import typer
+from typer.core import TyperArgument, TyperCommand, TyperOption
+
+from fpin.cli.app import app
+from fpin.cli.command import commands, long_name
+
+ROOT = typer.main.get_command(app)
+EXAMPLE = re.compile(r"^Example: (fpin .+)$", re.MULTILINE)
+_SCHEMA = re.compile(r"fpin\.[a-z.-]+/\d+")
+
+
+def every_command() -> dict[str, TyperCommand]:
+    """Return all commands by their full names, in the order of `fpin --help`."""
+    return dict(commands(ROOT))
+
+
+def options_of(command: TyperCommand) -> list[TyperOption]:
+    """Return the options of a command, as it declares them."""
+    return [param for param in command.params if isinstance(param, TyperOption) and not param.hidden]
+
+
+def arguments_of(command: TyperCommand) -> list[TyperArgument]:
+    """Return the arguments of a command, as it declares them."""
+    return [param for param in command.params if isinstance(param, TyperArgument)]
+
+
+def description_of(command: TyperCommand) -> str:
+    """Return what the help says of a command, without the example."""
+    return EXAMPLE.sub("", inspect.cleandoc(command.help or "")).strip()
+
+
+def example_of(command: TyperCommand) -> str | None:
+    """Return the command line that the help shows."""
+    found = EXAMPLE.search(inspect.cleandoc(command.help or ""))
+    return found[1] if found else None
+
+
+def schemas_of(command: TyperCommand) -> list[str]:
+    """Return the schemas of the objects that a command can print, found in its code."""
+    assert command.callback is not None
+    return sorted(set(_schemas(inspect.unwrap(command.callback), set())))
+
+
+def spelling(option: TyperOption) -> str:
+    """Return an option as it is typed."""
+    shown = ", ".join(sorted(option.opts, key=len))
+    return shown if option.is_flag else f"{shown} {placeholder(option)}"
+
+
+def placeholder(param: TyperOption | TyperArgument) -> str:
+    """Return what stands for the value of an option or argument."""
+    if param.metavar:
+        return param.metavar
+    return long_name(param).upper() if isinstance(param, TyperOption) else param.name.upper()
+
+
+def default_of(option: TyperOption) -> str:
+    """Return the default as it would be typed; empty where there is none."""
+    if option.is_flag or option.default in (None, ()):
+        return ""
+    return str(option.default)
+
+
+def _schemas(function: Callable[..., Any], seen: set[Callable[..., Any]]) -> Iterator[str]:
+    """Follow the calls that stay within the command line, and yield the names of schemas on the way."""
+    if function in seen or not isinstance(function, FunctionType):
+        return
+    seen.add(function)
+    holder: Any = None
+    for step in dis.get_instructions(function):
+        found: Any = None
+        if step.opname == "LOAD_CONST" and isinstance(step.argval, str) and _SCHEMA.fullmatch(step.argval):
+            yield step.argval
+        elif step.opname == "LOAD_GLOBAL":
+            found = function.__globals__.get(step.argval)
+        elif step.opname in ("LOAD_ATTR", "LOAD_METHOD") and isinstance(holder, ModuleType):
+            found = getattr(holder, step.argval, None)
+        if inspect.isfunction(found) and found.__module__.startswith("fpin.cli."):
+            yield from _schemas(found, seen)
+        holder = found

@@ -1,0 +1,86 @@
+"""Which class each JSON object of the command line is made from; a test finds those that are missing here."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from fpin.backends.base import ProviderReport
+from fpin.devnet.info import Urls
+from fpin.flows.add import AddResult, CostResult
+from fpin.flows.cars import CarListing, CarVerdict
+from fpin.flows.get import GetResult
+from fpin.flows.packing import CidResult, PackResult
+from fpin.flows.payments import PaymentResult
+from fpin.flows.remove import RemoveResult
+from fpin.flows.report import PinReport
+from fpin.flows.status import CheckResult, StatusResult
+
+
+@dataclass
+class Listing:
+    """What the store has; nothing was asked of the network."""
+
+    network: str
+    pins: tuple[PinReport, ...]
+
+
+@dataclass
+class Providers:
+    network: str
+    providers: tuple[ProviderReport, ...]
+
+
+@dataclass
+class DataSet:
+    """A data set that the account pays for."""
+
+    data_set_id: int
+    provider_id: int
+    state: str  # live, terminated or deleted
+    size: int  # raw bytes, as they are billed
+    metadata: dict[str, str]
+
+
+@dataclass
+class DataSets:
+    network: str
+    data_sets: tuple[DataSet, ...]
+
+
+@dataclass
+class DevnetInfo:
+    up: bool
+    info: str  # path of devnet-info.json
+    urls: Urls | None  # None: not up
+
+
+@dataclass
+class DevnetMine:
+    epoch: int  # the newest
+
+
+@dataclass
+class DevnetReset:
+    folder: str
+    forgotten: int  # pins of the devnet that the store had
+
+
+RESULTS: dict[str, type] = {
+    "fpin.add/1": AddResult,
+    "fpin.car.ls/1": CarListing,
+    "fpin.car.verify/1": CarVerdict,
+    "fpin.check/1": CheckResult,
+    "fpin.cid/1": CidResult,
+    "fpin.cost/1": CostResult,
+    "fpin.data-set.ls/1": DataSets,
+    "fpin.devnet.info/1": DevnetInfo,
+    "fpin.devnet.mine/1": DevnetMine,
+    "fpin.devnet.reset/1": DevnetReset,
+    "fpin.get/1": GetResult,
+    "fpin.ls/1": Listing,
+    "fpin.pack/1": PackResult,
+    "fpin.payments/1": PaymentResult,
+    "fpin.provider.ls/1": Providers,
+    "fpin.rm/1": RemoveResult,
+    "fpin.status/1": StatusResult,
+}
