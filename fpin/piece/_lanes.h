@@ -86,45 +86,85 @@ TARGET INLINE void NAME(load)(WORD *w, const uint8_t *const *messages, size_t of
         w[i] = BIG_ENDIAN_WORD(w[i]);
 }
 
-#define ROUND(a, b, c, d, e, f, g, h, kw)                                              \
-    do {                                                                               \
-        h += XOR3(ROTATE(e, 6), ROTATE(e, 11), ROTATE(e, 25)) + CHOOSE(e, f, g) + (kw); \
-        d += h;                                                                        \
-        h += XOR3(ROTATE(a, 2), ROTATE(a, 13), ROTATE(a, 22)) + MAJORITY(a, b, c);     \
+/* One round; h has the round constant and the message word in it already. */
+#define MIX(a, b, c, d, e, f, g, h)                                                \
+    do {                                                                           \
+        h += XOR3(ROTATE(e, 6), ROTATE(e, 11), ROTATE(e, 25)) + CHOOSE(e, f, g);   \
+        d += h;                                                                    \
+        h += XOR3(ROTATE(a, 2), ROTATE(a, 13), ROTATE(a, 22)) + MAJORITY(a, b, c); \
+    } while (0)
+#define ROUND(a, b, c, d, e, f, g, h, kw) \
+    do {                                  \
+        h += kw;                          \
+        MIX(a, b, c, d, e, f, g, h);      \
     } while (0)
 
 /* Sixteen rounds on s[0..7]; KW(i) gives the round constant plus the message word of the i-th. */
-#define EIGHT_ROUNDS(KW, i)                                                 \
-    ROUND(s[0], s[1], s[2], s[3], s[4], s[5], s[6], s[7], KW((i) + 0));     \
-    ROUND(s[7], s[0], s[1], s[2], s[3], s[4], s[5], s[6], KW((i) + 1));     \
-    ROUND(s[6], s[7], s[0], s[1], s[2], s[3], s[4], s[5], KW((i) + 2));     \
-    ROUND(s[5], s[6], s[7], s[0], s[1], s[2], s[3], s[4], KW((i) + 3));     \
-    ROUND(s[4], s[5], s[6], s[7], s[0], s[1], s[2], s[3], KW((i) + 4));     \
-    ROUND(s[3], s[4], s[5], s[6], s[7], s[0], s[1], s[2], KW((i) + 5));     \
-    ROUND(s[2], s[3], s[4], s[5], s[6], s[7], s[0], s[1], KW((i) + 6));     \
-    ROUND(s[1], s[2], s[3], s[4], s[5], s[6], s[7], s[0], KW((i) + 7))
+#define FOUR_ROUNDS(KW, i)                                              \
+    ROUND(s[0], s[1], s[2], s[3], s[4], s[5], s[6], s[7], KW((i) + 0)); \
+    ROUND(s[7], s[0], s[1], s[2], s[3], s[4], s[5], s[6], KW((i) + 1)); \
+    ROUND(s[6], s[7], s[0], s[1], s[2], s[3], s[4], s[5], KW((i) + 2)); \
+    ROUND(s[5], s[6], s[7], s[0], s[1], s[2], s[3], s[4], KW((i) + 3))
+#define NEXT_FOUR_ROUNDS(KW, i)                                         \
+    ROUND(s[4], s[5], s[6], s[7], s[0], s[1], s[2], s[3], KW((i) + 0)); \
+    ROUND(s[3], s[4], s[5], s[6], s[7], s[0], s[1], s[2], KW((i) + 1)); \
+    ROUND(s[2], s[3], s[4], s[5], s[6], s[7], s[0], s[1], KW((i) + 2)); \
+    ROUND(s[1], s[2], s[3], s[4], s[5], s[6], s[7], s[0], KW((i) + 3))
+#define EIGHT_ROUNDS(KW, i) \
+    FOUR_ROUNDS(KW, i);     \
+    NEXT_FOUR_ROUNDS(KW, (i) + 4)
 #define SIXTEEN_ROUNDS(KW) \
     EIGHT_ROUNDS(KW, 0);   \
     EIGHT_ROUNDS(KW, 8)
 
 #define SIGMA0(x) XOR3(ROTATE(x, 7), ROTATE(x, 18), (x) >> 3)
 #define SIGMA1(x) XOR3(ROTATE(x, 17), ROTATE(x, 19), (x) >> 10)
-#define FIRST_WORD(i) (w[i] + K[i])
+#define FIRST_WORD(i) (w[i] + k[i])
 #define NEXT_WORD(i) \
-    (w[i] += SIGMA0(w[((i) + 1) & 15]) + w[((i) + 9) & 15] + SIGMA1(w[((i) + 14) & 15])) + K[t + (i)]
+    (w[i] += SIGMA0(w[((i) + 1) & 15]) + w[((i) + 9) & 15] + SIGMA1(w[((i) + 14) & 15])) + k[t + (i)]
 #define PADDING_WORD(i) PADDING[t + (i)]
+
+/* Rounds 16 to 63; `w` is used up. */
+TARGET INLINE void NAME(later_rounds)(WORD *s, WORD *w, const uint32_t *k)
+{
+    for (int t = 16; t < 64; t += 16) {
+        SIXTEEN_ROUNDS(NEXT_WORD);
+    }
+}
 
 /* Add one block of message words to the state; `w` is used up. */
 TARGET INLINE void NAME(add_block)(WORD *state, WORD *w)
 {
+    const uint32_t *k = round_constants();
     WORD s[8];
     memcpy(s, state, sizeof s);
     SIXTEEN_ROUNDS(FIRST_WORD);
-    for (int t = 16; t < 64; t += 16) {
-        SIXTEEN_ROUNDS(NEXT_WORD);
-    }
+    NAME(later_rounds)(s, w, k);
     for (int i = 0; i < 8; i++)
         state[i] += s[i];
+}
+
+/* The same for the first block of a message, whose state is known: of the first round two additions are left,
+   and the three after it add their h and their round constant in one. */
+TARGET INLINE void NAME(first_block)(WORD *state, WORD *w)
+{
+    const uint32_t *k = round_constants();
+    WORD s[8];
+    for (int i = 0; i < 8; i++)
+        s[i] = (WORD){0} + INITIAL[i];
+    s[3] = w[0] + FIRST_SUMS[0];
+    s[7] = w[0] + FIRST_SUMS[1];
+    s[6] = w[1] + FIRST_SUMS[2];
+    MIX(s[7], s[0], s[1], s[2], s[3], s[4], s[5], s[6]);
+    s[5] = w[2] + FIRST_SUMS[3];
+    MIX(s[6], s[7], s[0], s[1], s[2], s[3], s[4], s[5]);
+    s[4] = w[3] + FIRST_SUMS[4];
+    MIX(s[5], s[6], s[7], s[0], s[1], s[2], s[3], s[4]);
+    NEXT_FOUR_ROUNDS(FIRST_WORD, 4);
+    EIGHT_ROUNDS(FIRST_WORD, 8);
+    NAME(later_rounds)(s, w, k);
+    for (int i = 0; i < 8; i++)
+        state[i] = s[i] + INITIAL[i];
 }
 
 TARGET INLINE void NAME(add_padding)(WORD *state)
@@ -143,9 +183,7 @@ TARGET __attribute__((noinline)) static void NAME(hash)(WORD *node, const WORD *
 {
     WORD w[16];
     memcpy(w, message, sizeof w);
-    for (int i = 0; i < 8; i++)
-        node[i] = (WORD){0} + INITIAL[i];
-    NAME(add_block)(node, w);
+    NAME(first_block)(node, w);
     NAME(add_padding)(node);
     node[7] &= TRUNCATE;
 }
@@ -246,7 +284,10 @@ TARGET static void NAME(compress)(uint32_t *words, const uint8_t *const *message
 #undef ZIP_HIGH
 #undef EVEN
 #undef ODD
+#undef MIX
 #undef ROUND
+#undef FOUR_ROUNDS
+#undef NEXT_FOUR_ROUNDS
 #undef EIGHT_ROUNDS
 #undef SIXTEEN_ROUNDS
 #undef SIGMA0

@@ -278,7 +278,7 @@ static PyMethodDef METHODS[] = {
 static int execute(PyObject *module)
 {
     (void)module;
-    init_padding();
+    init_constants();
     init_zero_roots();
     return 0;
 }

@@ -64,6 +64,29 @@ AVX2 static void expand_avx2(uint8_t *leaves, const uint8_t *raw, size_t quads)
 #undef WORDS
 }
 
+/* A quad in two registers. The words of its first two parts, and theirs eight bytes on; those of the last two
+   follow each other without a gap. What has no successor within the quad is removed by the mask. */
+AVX512 static void expand_avx512(uint8_t *leaves, const uint8_t *raw, size_t quads)
+{
+#define PAIR(a, b) _mm512_set_epi64(b, b, b, b, a, a, a, a)
+    const __m512i mask = _mm512_set_epi64(INT64_MAX >> 1, -1, -1, -1, INT64_MAX >> 1, -1, -1, -1);
+    for (; quads > 0; quads--, raw += QUAD, leaves += 4 * NODE) {
+        __m512i low = _mm512_castsi256_si512(_mm256_loadu_si256((const __m256i *)raw));
+        low = _mm512_inserti64x4(low, _mm256_loadu_si256((const __m256i *)(raw + 31)), 1);
+        __m512i high = _mm512_loadu_si512(raw + 63);
+        /* (right | left) & mask */
+        __m512i first = _mm512_ternarylogic_epi64(
+            _mm512_srlv_epi64(low, PAIR(0, 6)),
+            _mm512_sllv_epi64(_mm512_loadu_si512(raw + 7), PAIR(64, 58)), mask, 0xa8);
+        __m512i last = _mm512_ternarylogic_epi64(
+            _mm512_srlv_epi64(high, PAIR(4, 2)),
+            _mm512_sllv_epi64(_mm512_alignr_epi64(high, high, 1), PAIR(60, 62)), mask, 0xa8);
+        _mm512_storeu_si512(leaves, first);
+        _mm512_storeu_si512(leaves + 2 * NODE, last);
+    }
+#undef PAIR
+}
+
 #if HAVE_LANES
 #define LANES 8
 #define NAME(x) x##_avx2
@@ -75,7 +98,7 @@ AVX2 static void expand_avx2(uint8_t *leaves, const uint8_t *raw, size_t quads)
 #define LANES 16
 #define NAME(x) x##_avx512
 #define TARGET AVX512
-#define EXPAND expand_avx2
+#define EXPAND expand_avx512
 #define TERNARY(x, y, z, table) \
     ((WORD)_mm512_ternarylogic_epi32((__m512i)(x), (__m512i)(y), (__m512i)(z), table))
 #define ROTATE(x, n) ((WORD)_mm512_ror_epi32((__m512i)(x), n))
