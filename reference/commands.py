@@ -9,63 +9,63 @@ from collections.abc import Callable, Iterator
 from types import FunctionType, ModuleType
 from typing import Any
 
-import typer
-from typer.core import TyperArgument, TyperCommand, TyperOption
+import click
 
 from fpin.cli.app import app
-from fpin.cli.command import commands, long_name
+from fpin.cli.command import Command, commands
+from fpin.cli.declare import long_name
 
-ROOT = typer.main.get_command(app)
+ROOT = app
 EXAMPLE = re.compile(r"^Example: (fpin .+)$", re.MULTILINE)
 _SCHEMA = re.compile(r"fpin\.[a-z.-]+/\d+")
 
 
-def every_command() -> dict[str, TyperCommand]:
+def every_command() -> dict[str, Command]:
     """Return all commands by their full names, in the order of `fpin --help`."""
     return dict(commands(ROOT))
 
 
-def options_of(command: TyperCommand) -> list[TyperOption]:
+def options_of(command: Command) -> list[click.Option]:
     """Return the options of a command, as it declares them."""
-    return [param for param in command.params if isinstance(param, TyperOption) and not param.hidden]
+    return [param for param in command.params if isinstance(param, click.Option) and not param.hidden]
 
 
-def arguments_of(command: TyperCommand) -> list[TyperArgument]:
+def arguments_of(command: Command) -> list[click.Argument]:
     """Return the arguments of a command, as it declares them."""
-    return [param for param in command.params if isinstance(param, TyperArgument)]
+    return [param for param in command.params if isinstance(param, click.Argument)]
 
 
-def description_of(command: TyperCommand) -> str:
+def description_of(command: Command) -> str:
     """Return what the help says of a command, without the example."""
     return EXAMPLE.sub("", inspect.cleandoc(command.help or "")).strip()
 
 
-def example_of(command: TyperCommand) -> str | None:
+def example_of(command: Command) -> str | None:
     """Return the command line that the help shows."""
     found = EXAMPLE.search(inspect.cleandoc(command.help or ""))
     return found[1] if found else None
 
 
-def schemas_of(command: TyperCommand) -> list[str]:
+def schemas_of(command: Command) -> list[str]:
     """Return the schemas of the objects that a command can print, found in its code."""
     assert command.callback is not None
     return sorted(set(_schemas(inspect.unwrap(command.callback), set())))
 
 
-def spelling(option: TyperOption) -> str:
+def spelling(option: click.Option) -> str:
     """Return an option as it is typed."""
     shown = ", ".join(sorted(option.opts, key=len))
     return shown if option.is_flag else f"{shown} {placeholder(option)}"
 
 
-def placeholder(param: TyperOption | TyperArgument) -> str:
+def placeholder(param: click.Option | click.Argument) -> str:
     """Return what stands for the value of an option or argument."""
     if param.metavar:
         return param.metavar
-    return long_name(param).upper() if isinstance(param, TyperOption) else param.name.upper()
+    return long_name(param).upper() if isinstance(param, click.Option) else param.name.upper()
 
 
-def default_of(option: TyperOption) -> str:
+def default_of(option: click.Option) -> str:
     """Return the default as it would be typed; empty where there is none."""
     if option.is_flag or option.default in (None, ()):
         return ""

@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from typer.core import TyperOption
+import click
 
 import fpin
 from fpin import errors
@@ -170,7 +170,7 @@ def variables_read() -> set[str]:
     return set(re.findall(r'"(FPIN_[A-Z_]*[A-Z]|PRIVATE_KEY|DEVNET_INFO_PATH)"', text))
 
 
-def _shared() -> dict[str, TyperOption]:
+def _shared() -> dict[str, click.Option]:
     every = [
         {one.name: one for one in commands.options_of(command)}
         for command in commands.every_command().values()
@@ -178,7 +178,7 @@ def _shared() -> dict[str, TyperOption]:
     return {name: one for name, one in every[0].items() if all(name in options for options in every)}
 
 
-def _options_table(options: Sequence[TyperOption]) -> str:
+def _options_table(options: Sequence[click.Option]) -> str:
     rows = [(f"`{commands.spelling(one)}`", one.help or "", commands.default_of(one)) for one in options]
     return _table(("Option", "Meaning", "Default"), rows)
 

@@ -22,7 +22,7 @@ def main() -> None:
 
 def run(args: Sequence[str]) -> int:
     """Run one command and return its exit code; every failure ends here, in one sentence and a way out."""
-    from typer.exceptions import Abort, TyperException
+    from click.exceptions import Abort, ClickException, NoArgsIsHelpError
 
     from fpin.cli import deadline, exits
     from fpin.cli.app import app
@@ -43,7 +43,10 @@ def run(args: Sequence[str]) -> int:
     except FpinError as error:
         code = exits.code_of(error)
         print_failure(error, code, as_json=as_json)
-    except TyperException as error:
+    except NoArgsIsHelpError as error:
+        code = exits.USAGE
+        error.show(sys.stderr)
+    except ClickException as error:
         code = error.exit_code
         usage = FpinError(error.format_message(), hint="see fpin --help, or the command's own --help")
         print_failure(usage, code, as_json=as_json, kind="UsageError")

@@ -6,10 +6,9 @@ import dataclasses
 from decimal import Decimal, InvalidOperation
 from typing import TYPE_CHECKING, Annotated
 
-import typer
-
 from fpin.cli import exits, options
 from fpin.cli.content import STDIN, contents
+from fpin.cli.declare import Option
 from fpin.cli.output import print_json, print_text, short
 from fpin.cli.session import Session
 from fpin.errors import UsageError
@@ -22,30 +21,30 @@ if TYPE_CHECKING:
 DEFAULT_COPIES = 2
 Copies = Annotated[
     int | None,
-    typer.Option(min=1, envvar="FPIN_COPIES", help="Providers that will hold the data; 2 if none are named."),
+    Option(min=1, help="Providers that will hold the data; 2 if none are named."),
 ]
 Providers = Annotated[
-    list[int] | None, typer.Option("--provider", metavar="ID", help="Use this provider; may be repeated.")
+    list[int] | None, Option("--provider", metavar="ID", help="Use this provider; may be repeated.")
 ]
 Excluded = Annotated[
     list[int] | None,
-    typer.Option("--exclude-provider", metavar="ID", help="Never use this provider; may be repeated."),
+    Option("--exclude-provider", metavar="ID", help="Never use this provider; may be repeated."),
 ]
 DataSets = Annotated[
-    list[int] | None, typer.Option("--data-set", metavar="ID", help="Add to this data set; may be repeated.")
+    list[int] | None, Option("--data-set", metavar="ID", help="Add to this data set; may be repeated.")
 ]
 MaxCost = Annotated[
     str | None,
-    typer.Option(metavar="USDFC", envvar="FPIN_MAX_COST", help="Refuse to store it if a month costs more."),
+    Option(metavar="USDFC", help="Refuse to store it if a month costs more."),
 ]
 
-Name = Annotated[str | None, typer.Option(help="Name of the pin; it is written on chain too.")]
+Name = Annotated[str | None, Option(help="Name of the pin; it is written on chain too.")]
 Metadata = Annotated[
-    list[str] | None, typer.Option(metavar="KEY=VALUE", help="Written beside each piece on chain.")
+    list[str] | None, Option(metavar="KEY=VALUE", help="Written beside each piece on chain.")
 ]
-WaitFor = Annotated[str, typer.Option(metavar="STATE", help="parked, confirmed, advertised or retrievable.")]
+WaitFor = Annotated[str, Option(metavar="STATE", help="parked, confirmed, advertised or retrievable.")]
 DryRun = Annotated[
-    bool, typer.Option("--dry-run", "-n", help="Show places and price; read, sign and send nothing.")
+    bool, Option("--dry-run", "-n", help="Show places and price; read, sign and send nothing.")
 ]
 
 

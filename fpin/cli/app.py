@@ -1,53 +1,62 @@
-"""The commands and their groups. Each module brings its own; heavy rooms are imported when one runs."""
+"""The commands and their groups. Each is imported when it is asked for; heavy rooms when it runs."""
 
 from __future__ import annotations
 
-from typing import Annotated
-
-import typer
+import click
 
 from fpin._version import __version__
-from fpin.cli import add, command, devnet, imports, network, offline, payments, pins
+from fpin.cli.command import Group
 
-app = typer.Typer(
+app = Group(
+    "fpin",
     help="Put files on Filecoin so that all of IPFS can fetch them.",
-    no_args_is_help=True,
-    pretty_exceptions_enable=False,
-    rich_markup_mode="rich",
-    context_settings={"help_option_names": ["-h", "--help"]},
+    commands={
+        "add": "fpin.cli.add:add",
+        "import": "fpin.cli.imports:import_car",
+        "status": "fpin.cli.pins:status",
+        "ls": "fpin.cli.pins:ls",
+        "get": "fpin.cli.pins:get",
+        "check": "fpin.cli.pins:check",
+        "rm": "fpin.cli.pins:rm",
+        "cost": "fpin.cli.add:cost",
+        "cid": "fpin.cli.offline:cid",
+        "pack": "fpin.cli.offline:pack",
+        "car": Group(
+            "car",
+            help="Look into CAR files.",
+            commands={"ls": "fpin.cli.offline:car_ls", "verify": "fpin.cli.offline:car_verify"},
+        ),
+        "payments": Group(
+            "payments",
+            help="The account that pays: look at it, fill it.",
+            commands={
+                "status": "fpin.cli.payments:payments_status",
+                "setup": "fpin.cli.payments:payments_setup",
+                "deposit": "fpin.cli.payments:payments_deposit",
+            },
+        ),
+        "provider": Group(
+            "provider",
+            help="The storage providers of a network.",
+            commands={"ls": "fpin.cli.network:provider_ls"},
+        ),
+        "data-set": Group(
+            "data-set",
+            help="The data sets that your account pays for.",
+            commands={"ls": "fpin.cli.network:data_set_ls"},
+        ),
+        "devnet": Group(
+            "devnet",
+            help="A Filecoin network of your own, on this machine.",
+            commands={
+                "up": "fpin.cli.devnet:devnet_up",
+                "info": "fpin.cli.devnet:devnet_info",
+                "mine": "fpin.cli.devnet:devnet_mine",
+                "reset": "fpin.cli.devnet:devnet_reset",
+            },
+        ),
+    },
 )
-
-
-def _version(wanted: bool) -> None:
-    if wanted:
-        typer.echo(f"fpin {__version__}")
-        raise typer.Exit
-
-
-@app.callback()
-def _fpin(
-    _show_version: Annotated[
-        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version and exit.")
-    ] = False,
-) -> None:
-    pass
-
-
-app.command()(add.add)
-app.command("import")(imports.import_car)
-app.command()(pins.status)
-app.command()(pins.ls)
-app.command()(pins.get)
-app.command()(pins.check)
-app.command()(pins.rm)
-app.command()(add.cost)
-app.command()(offline.cid)
-app.command()(offline.pack)
-app.add_typer(offline.car_app, name="car")
-app.add_typer(payments.app, name="payments")
-app.add_typer(network.provider, name="provider")
-app.add_typer(network.data_set, name="data-set")
-app.add_typer(devnet.app, name="devnet")
-
-# Last: whatever was added above can be written down in the environment and in config.toml.
-command.adopt(app)
+app.context_settings = {"help_option_names": ["-h", "--help"]}
+app.epilog = "Every option can be set in the environment too: --max-cost as FPIN_MAX_COST; or in config.toml."
+click.version_option(__version__, message="%(prog)s %(version)s", help="Show the version and exit.")(app)

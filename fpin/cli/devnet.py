@@ -9,9 +9,8 @@ import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-import typer
-
 from fpin.cli import exits, options
+from fpin.cli.declare import Argument, Option
 from fpin.cli.output import print_json, print_text
 from fpin.errors import NotFound, UsageError
 from fpin.settings import folders, make_folder
@@ -19,27 +18,20 @@ from fpin.settings import folders, make_folder
 if TYPE_CHECKING:
     from fpin.devnet.info import Urls
 
-app = typer.Typer(help="A Filecoin network of your own, on this machine.", no_args_is_help=True)
-
 ChainUrl = Annotated[
     str | None,
-    typer.Option("--chain", metavar="URL", help="Run only providers and indexer, against this node."),
+    Option("--chain", metavar="URL", help="Run only providers and indexer, against this node."),
 ]
 InfoFile = Annotated[
     Path | None,
-    typer.Option(
-        "--devnet-info", metavar="FILE", help="The devnet-info.json that names that node's contracts."
-    ),
+    Option("--devnet-info", metavar="FILE", help="The devnet-info.json that names that node's contracts."),
 ]
 EpochMs = Annotated[
-    int, typer.Option(min=0, metavar="MS", help="Real milliseconds an epoch takes; 0: only mine moves time.")
+    int, Option(min=0, metavar="MS", help="Real milliseconds an epoch takes; 0: only mine moves time.")
 ]
-Epochs = Annotated[
-    int, typer.Argument(min=1, metavar="EPOCHS", help="How many epochs; one is 30 s of chain time.")
-]
+Epochs = Annotated[int, Argument(min=1, metavar="EPOCHS", help="How many epochs; one is 30 s of chain time.")]
 
 
-@app.command("up")
 def devnet_up(
     chain: ChainUrl = None,
     devnet_info: InfoFile = None,
@@ -74,7 +66,6 @@ def devnet_up(
     return exits.DONE
 
 
-@app.command("info")
 def devnet_info(json: options.Json = False) -> int:
     """Show where the devnet and its parts are, and whether it is up."""
     from fpin.devnet.info import read_server
@@ -101,7 +92,6 @@ def devnet_info(json: options.Json = False) -> int:
     return exits.DONE
 
 
-@app.command("mine")
 def devnet_mine(epochs: Epochs = 1, json: options.Json = False) -> int:
     """Let chain time pass, the providers proving and removing as it does."""
     from fpin.devnet.attach import mine
@@ -114,7 +104,6 @@ def devnet_mine(epochs: Epochs = 1, json: options.Json = False) -> int:
     return exits.DONE
 
 
-@app.command("reset")
 def devnet_reset(json: options.Json = False) -> int:
     """Delete the devnet's state, and forget the pins on it: its ids begin again and would mean others."""
     from fpin.devnet.world import World

@@ -6,10 +6,9 @@ import contextlib
 from pathlib import Path
 from typing import Annotated
 
-import typer
-
 from fpin.cli import add, options
 from fpin.cli.content import STDIN, standard_input
+from fpin.cli.declare import Argument, Option
 from fpin.cli.session import Session
 from fpin.errors import UsageError
 from fpin.settings import DEFAULT_NETWORK
@@ -17,7 +16,7 @@ from fpin.settings import DEFAULT_NETWORK
 
 def import_car(
     file: Annotated[
-        str, typer.Argument(metavar="FILE.car | -", help="A CAR file, version 1 or 2; - is standard input.")
+        str, Argument(metavar="FILE.car | -", help="A CAR file, version 1 or 2; - is standard input.")
     ],
     network: options.Network = DEFAULT_NETWORK,
     rpc_url: options.RpcUrl = None,
@@ -28,10 +27,10 @@ def import_car(
     name: add.Name = None,
     metadata: add.Metadata = None,
     root: Annotated[
-        str | None, typer.Option(metavar="CID", help="The root to pin, where the file has several.")
+        str | None, Option(metavar="CID", help="The root to pin, where the file has several.")
     ] = None,
     allow_missing: Annotated[
-        bool, typer.Option("--allow-missing", help="Store it even if the DAG below the root has gaps.")
+        bool, Option("--allow-missing", help="Store it even if the DAG below the root has gaps.")
     ] = False,
     max_cost: add.MaxCost = None,
     wait_for: add.WaitFor = "advertised",

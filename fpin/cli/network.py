@@ -4,19 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 
-import typer
-
 from fpin.cli import exits, options
 from fpin.cli.output import print_json, print_table, print_text
 from fpin.cli.session import Session
 from fpin.settings import DEFAULT_NETWORK
 from fpin.units import format_size
 
-provider = typer.Typer(help="The storage providers of a network.", no_args_is_help=True)
-data_set = typer.Typer(help="The data sets that your account pays for.", no_args_is_help=True)
 
-
-@provider.command("ls")
 def provider_ls(
     network: options.Network = DEFAULT_NETWORK,
     rpc_url: options.RpcUrl = None,
@@ -53,7 +47,6 @@ def provider_ls(
     return exits.DONE
 
 
-@data_set.command("ls")
 def data_set_ls(
     network: options.Network = DEFAULT_NETWORK,
     rpc_url: options.RpcUrl = None,

@@ -6,18 +6,15 @@ import dataclasses
 from pathlib import Path
 from typing import Annotated
 
-import typer
-
 from fpin.cli import exits, options
 from fpin.cli.content import contents
+from fpin.cli.declare import Argument, Option
 from fpin.cli.output import print_json, print_table, print_text
 from fpin.units import format_size
 
-car_app = typer.Typer(help="Look into CAR files.", no_args_is_help=True)
+Cars = Annotated[list[Path], Argument(metavar="FILE.car", help="CAR files, version 1 or 2.")]
 
-Cars = Annotated[list[Path], typer.Argument(metavar="FILE.car", help="CAR files, version 1 or 2.")]
-
-Name = Annotated[str | None, typer.Option(help="What standard input is called inside a directory.")]
+Name = Annotated[str | None, Option(help="What standard input is called inside a directory.")]
 
 
 def cid(
@@ -54,9 +51,9 @@ def cid(
 
 def pack(
     paths: options.Sources,
-    output: Annotated[Path, typer.Option("--output", "-o", metavar="X.car", help="The CAR file to write.")],
+    output: Annotated[Path, Option("--output", "-o", metavar="X.car", help="The CAR file to write.")],
     split: Annotated[
-        bool, typer.Option("--split", help="Write X-0.car, X-1.car, … when one piece cannot hold it.")
+        bool, Option("--split", help="Write X-0.car, X-1.car, … when one piece cannot hold it.")
     ] = False,
     name: Name = None,
     profile: options.Profile = "unixfs-v1-2025",
@@ -88,9 +85,8 @@ def pack(
     return exits.DONE
 
 
-@car_app.command("ls")
 def car_ls(
-    file: Annotated[Path, typer.Argument(metavar="FILE.car")],
+    file: Annotated[Path, Argument(metavar="FILE.car", help="A CAR file, version 1 or 2.")],
     json: options.Json = False,
     quiet: options.Quiet = False,
 ) -> int:
@@ -111,7 +107,6 @@ def car_ls(
     return exits.DONE
 
 
-@car_app.command("verify")
 def car_verify(files: Cars, json: options.Json = False, quiet: options.Quiet = False) -> int:
     """Hash every block, and tell whether the files together hold the whole DAG below their roots."""
     from fpin.flows import cars

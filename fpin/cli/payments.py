@@ -5,9 +5,8 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING, Annotated
 
-import typer
-
 from fpin.cli import exits, options
+from fpin.cli.declare import Argument, Option
 from fpin.cli.output import print_json, print_text, short
 from fpin.cli.session import Session
 from fpin.errors import UsageError
@@ -17,10 +16,7 @@ from fpin.units import format_epochs, parse_token
 if TYPE_CHECKING:
     from fpin.flows.payments import PaymentResult
 
-app = typer.Typer(help="The account that pays: look at it, fill it.", no_args_is_help=True)
 
-
-@app.command("status")
 def payments_status(
     network: options.Network = DEFAULT_NETWORK, rpc_url: options.RpcUrl = None, json: options.Json = False
 ) -> int:
@@ -33,9 +29,8 @@ def payments_status(
     return _show(result, json)
 
 
-@app.command("deposit")
 def payments_deposit(
-    amount: Annotated[str, typer.Argument(metavar="USDFC", help="How much to move into the account.")],
+    amount: Annotated[str, Argument(metavar="USDFC", help="How much to move into the account.")],
     network: options.Network = DEFAULT_NETWORK,
     rpc_url: options.RpcUrl = None,
     json: options.Json = False,
@@ -44,11 +39,8 @@ def payments_deposit(
     return _deposit(amount, approve=False, network=network, rpc_url=rpc_url, json=json)
 
 
-@app.command("setup")
 def payments_setup(
-    deposit: Annotated[
-        str, typer.Option(metavar="USDFC", help="How much to deposit at the same time.")
-    ] = "0",
+    deposit: Annotated[str, Option(metavar="USDFC", help="How much to deposit at the same time.")] = "0",
     network: options.Network = DEFAULT_NETWORK,
     rpc_url: options.RpcUrl = None,
     json: options.Json = False,

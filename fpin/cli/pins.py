@@ -8,9 +8,8 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-import typer
-
 from fpin.cli import exits, options
+from fpin.cli.declare import Argument, Option
 from fpin.cli.output import count, print_json, print_table, print_text, short
 from fpin.cli.session import Session
 from fpin.errors import UsageError
@@ -21,16 +20,16 @@ if TYPE_CHECKING:
     from fpin.flows.report import PinReport
     from fpin.flows.status import StatusResult
 
-What = Annotated[str, typer.Argument(metavar="WHAT", help="Root CID, piece CID, path or name.")]
+What = Annotated[str, Argument(metavar="WHAT", help="Root CID, piece CID, path or name.")]
 
 
 def status(
     what: Annotated[
-        str | None, typer.Argument(metavar="[WHAT]", help="Root CID, piece CID, path or name; all without.")
+        str | None, Argument(metavar="[WHAT]", help="Root CID, piece CID, path or name; all without.")
     ] = None,
     network: options.Network = DEFAULT_NETWORK,
     rpc_url: options.RpcUrl = None,
-    refresh: Annotated[bool, typer.Option(help="Ask chain, providers and indexers anew.")] = False,
+    refresh: Annotated[bool, Option(help="Ask chain, providers and indexers anew.")] = False,
     json: options.Json = False,
     quiet: options.Quiet = False,
     verbose: options.Verbose = False,
@@ -79,9 +78,9 @@ def ls(
 
 
 def get(
-    what: Annotated[str, typer.Argument(metavar="CID[/PATH]", help="What to fetch; a pin's name works too.")],
+    what: Annotated[str, Argument(metavar="CID[/PATH]", help="What to fetch; a pin's name works too.")],
     output: Annotated[
-        str | None, typer.Option("--output", "-o", metavar="OUT", help="Where to; - is standard output.")
+        str | None, Option("--output", "-o", metavar="OUT", help="Where to; - is standard output.")
     ] = None,
     network: options.Network = DEFAULT_NETWORK,
     rpc_url: options.RpcUrl = None,
@@ -147,7 +146,7 @@ def rm(
     what: What,
     network: options.Network = DEFAULT_NETWORK,
     rpc_url: options.RpcUrl = None,
-    wait: Annotated[bool, typer.Option("--wait", help="Follow it until routing has forgotten it.")] = False,
+    wait: Annotated[bool, Option("--wait", help="Follow it until routing has forgotten it.")] = False,
     json: options.Json = False,
     quiet: options.Quiet = False,
     verbose: options.Verbose = False,

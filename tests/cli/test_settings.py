@@ -7,16 +7,16 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
+import click
 import pytest
-import typer
-from typer.core import TyperOption
 
 from fpin.cli.app import app
-from fpin.cli.command import commands, long_name
+from fpin.cli.command import commands
+from fpin.cli.declare import long_name
 from tests.cli.conftest import Here
 from tests.conftest import Fpin
 
-EVERY_COMMAND = dict(commands(typer.main.get_command(app)))
+EVERY_COMMAND = dict(commands(app))
 # Read before there is a command, or not options at all.
 TAKEN = {"FPIN_HOME", "FPIN_CONFIG", "FPIN_PRIVATE_KEY", "FPIN_PRIVATE_KEY_FILE", "FPIN_PRIVATE_KEY_COMMAND"}
 
@@ -27,8 +27,8 @@ def config(home: Path, here: Here) -> Path:
     return home / "config.toml"
 
 
-def options(command: Any) -> list[TyperOption]:
-    return [param for param in command.params if isinstance(param, TyperOption)]
+def options(command: Any) -> list[click.Option]:
+    return [param for param in command.params if isinstance(param, click.Option)]
 
 
 @pytest.mark.parametrize("name", EVERY_COMMAND)
@@ -88,7 +88,7 @@ def test_switches_lists_and_amounts_stand_in_all_three_places(
         ("copies = \n", 1, "Invalid value"),
         ('[profiles.ci]\nnetwrk = "x"\n', 2, "did you mean 'network'?"),
         ('[profiles.ci]\n\ncopies = "many"\n', 3, "integer"),
-        ("[profiles.ci]\ncopies = 0\n", 2, "greater than or equal to 1"),
+        ("[profiles.ci]\ncopies = 0\n", 2, "x>=1"),
         ("[profiles.ci]\nnetwork = [1]\n", 2, "single value"),
         ("[profiles.ci]\njson = true\n", 2, "no setting 'json'"),
         ('profiles = "ci"\n', 1, "[profiles.NAME]"),
