@@ -67,9 +67,8 @@ def placeholder(param: click.Option | click.Argument) -> str:
 
 def default_of(option: click.Option) -> str:
     """Return the default as it would be typed; empty where there is none."""
-    if option.is_flag or option.default in (None, ()):
-        return ""
-    return str(option.default)
+    given = isinstance(option.default, str | int | float)  # click says "none" in several ways
+    return str(option.default) if given and not option.is_flag else ""
 
 
 def _schemas(function: Callable[..., Any], seen: set[Callable[..., Any]]) -> Iterator[str]:
