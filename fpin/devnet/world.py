@@ -110,7 +110,7 @@ class World:
             stack.callback(chain.close)
             contracts = info.contracts_of(chain.contracts)
             keys = [account.key for account in PROVIDERS]
-            world = cls._assemble(stack, folder, urls, chain, keys, contracts, f"{urls.chain}/rpc/v1")
+            world = cls._assemble(stack, folder, urls, chain, keys, contracts, urls.chain)
             world._serve(stack, sockets)
             document = info.make_info(
                 contracts=contracts,

@@ -120,11 +120,7 @@ class BlockStore:
         """Write a block and everything it changed, or nothing at all."""
         undo = _dump([(key, before) for key, _, before in changes])
         with self._transaction():
-            for key, now, _ in changes:
-                if now is None:
-                    self._db.execute("DELETE FROM state WHERE key = ?", (_dump(key),))
-                else:
-                    self._db.execute("REPLACE INTO state VALUES (?, ?)", (_dump(key), _dump(now)))
+            self._write(changes)
             row = block.number, block.hash, block.parent, block.timestamp, undo
             self._db.execute("INSERT INTO blocks VALUES (?, ?, ?, ?, ?)", row)
             if receipt:
@@ -138,6 +134,20 @@ class BlockStore:
                     for position, log in enumerate(logs)
                 ],
             )
+
+    def cut(self, number: int, changes: Sequence[tuple[Key, Value | None, Value | None]]) -> None:
+        """Forget every block after *number*; *changes* lead from the head's state to that of *number*."""
+        with self._transaction():
+            self._write(changes)
+            for table, column in (("blocks", "number"), ("transactions", "block"), ("logs", "block")):
+                self._db.execute(f"DELETE FROM {table} WHERE {column} > ?", (number,))
+
+    def _write(self, changes: Sequence[tuple[Key, Value | None, Value | None]]) -> None:
+        for key, now, _ in changes:
+            if now is None:
+                self._db.execute("DELETE FROM state WHERE key = ?", (_dump(key),))
+            else:
+                self._db.execute("REPLACE INTO state VALUES (?, ?)", (_dump(key), _dump(now)))
 
     # Reading
 
@@ -168,6 +178,11 @@ class BlockStore:
         query = "SELECT undo FROM blocks WHERE number > ? AND undo <> '[]' ORDER BY number DESC"
         for (undo,) in self._db.execute(query, (number,)):
             yield from _load(undo)  # type: ignore[misc]  # pairs
+
+    def transactions_after(self, number: int) -> list[bytes]:
+        """Return the raw transactions of the blocks after *number*, oldest first."""
+        query = "SELECT raw FROM transactions WHERE block > ? ORDER BY block"
+        return [raw for (raw,) in self._db.execute(query, (number,))]
 
     def receipt(self, transaction_hash: bytes) -> Receipt | None:
         return self._receipt("hash", transaction_hash)

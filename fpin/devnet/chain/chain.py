@@ -21,11 +21,12 @@ from starlette.applications import Starlette
 
 from fpin.devnet.chain.blocks import Block, BlockStore, Receipt
 from fpin.devnet.chain.contracts import ADDRESSES, ContractAddresses, DeployedContracts, deploy
+from fpin.devnet.chain.faults import ChainFaults
 from fpin.devnet.chain.genesis import ChainConfig, Genesis, bootstrap
 from fpin.devnet.chain.machine import BURN, Machine, Moment, Revert
 from fpin.devnet.chain.rpc import make_app
 from fpin.devnet.chain.storage import Storage
-from fpin.devnet.chain.transactions import Transaction
+from fpin.devnet.chain.transactions import Transaction, parse
 from fpin.units import EPOCH_SECONDS
 
 BASE_FEE = 100  # attoFIL a unit of gas: the network's minimum
@@ -74,6 +75,7 @@ class DevChain:
         self.deployed = deployed
         self.chain_id = self._config.chain_id
         self.base_fee, self.gas_limit = BASE_FEE, BLOCK_GAS_LIMIT
+        self.faults = ChainFaults()
         checksummed = {f.name: to_checksum_address(getattr(ADDRESSES, f.name)) for f in fields(ADDRESSES)}
         self.contracts = ContractAddresses(**checksummed)
         self.app = make_app(self)
@@ -127,6 +129,29 @@ class DevChain:
             self._append(self._next_block(epochs))
             return self._head.number
 
+    def reorganise(self, number: int, *, lose: bool = False) -> None:
+        """Put other blocks in the place of those after *number*, as when a heavier fork comes up.
+
+        Their transactions are run again, in blocks that end where the old ones ended or later; with *lose*
+        they are gone as if they had never been sent.
+        """
+        with self._lock:
+            replaced, height = self._store.transactions_after(number), self._head.number
+            for key, before in [*self._store.undo_after(number)]:
+                self._machine.storage.put(key, before)
+            self._store.cut(number, self._machine.storage.changes())
+            self._machine.storage.seal()
+            head = self._store.head()
+            assert head is not None
+            self._head = head
+            # Another block than the one that was there: its hash differs.
+            first = self._next_block(content=b"".join(replaced) + height.to_bytes(8, "big"))
+            self._append(first)
+            for raw in [] if lose else replaced:
+                self.submit(parse(raw))
+            if self._head.number < height:
+                self.mine(height - self._head.number)
+
     def _next_block(self, epochs: int = 1, content: bytes = b"") -> Block:
         parent = self._head
         number = parent.number + epochs
@@ -147,9 +172,10 @@ class DevChain:
 
     def submit(self, transaction: Transaction) -> Receipt:
         """Run *transaction* in a block of its own, whether it reverts or not. Raises `Refused` instead."""
+        self.faults.begins(transaction.data)
         with self._lock:
             self._admit(transaction)
-            block = self._next_block(content=transaction.hash)
+            block = self._next_block(1 + self.faults.null_rounds, content=transaction.hash)
             try:
                 receipt = self._execute(transaction, block)
                 self._append(block, receipt)
@@ -190,7 +216,7 @@ class DevChain:
         except Revert:
             succeeded = False
         gas = self._gas(tx.data, mark)
-        if gas > tx.gas:  # out of gas: all of it is spent, nothing is kept
+        if gas > tx.gas or self.faults.starves(tx.data):  # out of gas: all of it is spent, nothing is kept
             machine.storage.revert(mark)
             machine.logs.clear()
             succeeded, gas = False, tx.gas

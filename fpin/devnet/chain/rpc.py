@@ -29,6 +29,7 @@ from fpin.devnet.chain.render import (
     to_hex,
 )
 from fpin.devnet.chain.transactions import BadTransaction, parse
+from fpin.devnet.silence import HangUp
 
 if TYPE_CHECKING:
     from fpin.devnet.chain.chain import Call, DevChain
@@ -41,8 +42,7 @@ SERVER_ERROR, REVERTED, NULL_ROUND = 1, 11, 12  # Lotus' own codes
 MIN_PREMIUM = 100_000  # attoFIL; Lotus never suggests less
 OVERESTIMATION = 125  # per cent of the gas used that an estimate asks for, as Lotus does
 MAX_LOG_RANGE, MAX_LOGS = 2880, 10_000  # Lotus' defaults
-# Every block is final at once, so all of these are the head.
-HEAD_TAGS = (None, "latest", "pending", "safe", "finalized")
+HEAD_TAGS = (None, "latest", "pending", "safe")
 
 Params = list[Any]
 T = TypeVar("T")
@@ -64,6 +64,8 @@ def make_app(chain: DevChain) -> Starlette:
 
     async def post(request: Request) -> Response:
         body = await request.body()
+        if request.url.path != "/" and (status := chain.faults.refusal(_methods(body))) is not None:
+            return Response("out of order\n", status) if status else HangUp()
         # In a thread: execution holds a lock, and recovering a signer takes milliseconds.
         answer = await run_in_threadpool(node.answer, body)
         return Response(answer, media_type="application/json")
@@ -185,7 +187,10 @@ class Node:
         from fpin.devnet.chain.chain import Refused
 
         try:
-            return to_hex(self._chain.submit(parse(_bytes(params[0]))).hash)
+            transaction = parse(_bytes(params[0]))
+            if self._chain.faults.drops(transaction.data):
+                return to_hex(transaction.hash)
+            return to_hex(self._chain.submit(transaction).hash)
         except (BadTransaction, Refused) as exc:
             raise RpcError(SERVER_ERROR, str(exc)) from exc
 
@@ -291,10 +296,24 @@ class Node:
             block = block["blockNumber"]
         if block in HEAD_TAGS:
             return None
+        if block == "finalized":
+            with self._chain.reading() as store:
+                final = store.block_at_or_before(max(0, self._chain.epoch - self._chain.faults.finality))
+            return _there(final).number
         number = 0 if block == "earliest" else _quantity(block)
         if number > self._chain.epoch:
             raise RpcError(SERVER_ERROR, "requested a future epoch (beyond 'latest')")
         return number
+
+
+def _methods(body: bytes) -> list[str]:
+    """Return what a request or a batch asks for; nothing where it is neither."""
+    try:
+        asked = json.loads(body)
+    except ValueError:
+        return []
+    requests = asked if isinstance(asked, list) else [asked]
+    return [str(request.get("method")) for request in requests if isinstance(request, dict)]
 
 
 def _reverted(exc: Revert) -> RpcError:

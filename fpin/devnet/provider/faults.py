@@ -10,7 +10,9 @@ from dataclasses import dataclass, field
 class Faults:
     """Route names are those of `Provider.routes`, e.g. ``add`` or ``finalize``."""
 
-    status_for: dict[str, tuple[int, int]] = field(default_factory=dict)  # route -> (status, how many times)
+    status_for: dict[str, tuple[int, int]] = field(
+        default_factory=dict
+    )  # route -> (status or 0: hangs up, times)
     drop_answer_after_success: set[str] = field(default_factory=set)  # the work is done, the answer is lost
     lie_about_piece: bool = False  # finalize claims to have computed another piece CID
     refuse_pulls: int = 0  # HTTP status for every pull request; 0 accepts them

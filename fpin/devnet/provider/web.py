@@ -26,6 +26,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from fpin.devnet.provider.faults import Faults
 from fpin.devnet.provider.node import NodeError, NodeSilent
+from fpin.devnet.silence import HangUp
 
 _CORS = {
     "Access-Control-Allow-Origin": "*",
@@ -201,7 +202,7 @@ class Desk:
             await anyio.sleep(self.faults.slow)
         status = self.faults.refusal(name)
         if status is not None:
-            return fail(status, "Service Unavailable").answer()
+            return fail(status, "Service Unavailable").answer() if status else HangUp()
         try:
             if isinstance(handler, Stream):
                 response = await handler.answer(request)
@@ -220,21 +221,12 @@ class Desk:
         except NodeError as error:
             return Refusal(500, f"chain: {error}").answer()
         if response.status_code < 400 and name in self.faults.drop_answer_after_success:
-            return _Cut()
+            return HangUp()
         return response
 
     async def in_thread(self, work: Callable[[*Ts], T], *arguments: *Ts) -> T:
         """Run *work* in one of the provider's threads."""
         return await anyio.to_thread.run_sync(work, *arguments, limiter=self.threads)
-
-
-class _Cut(Response):
-    """Promises a byte and sends none, so that the server closes the connection in mid-answer."""
-
-    async def __call__(self, _scope: Scope, _receive: Receive, send: Send) -> None:
-        headers = [(b"content-length", b"1")]
-        await send({"type": "http.response.start", "status": 200, "headers": headers})
-        await send({"type": "http.response.body", "body": b"", "more_body": True})
 
 
 class _Endpoint:
