@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from fpin.backends.base import ProviderReport
+from fpin.cli.configuration import ConfigReport
 from fpin.devnet.info import Urls
 from fpin.flows.add import AddResult, CostResult
 from fpin.flows.cars import CarListing, CarVerdict
@@ -71,6 +72,7 @@ RESULTS: dict[str, type] = {
     "fpin.car.verify/1": CarVerdict,
     "fpin.check/1": CheckResult,
     "fpin.cid/1": CidResult,
+    "fpin.config.show/1": ConfigReport,
     "fpin.cost/1": CostResult,
     "fpin.data-set.ls/1": DataSets,
     "fpin.devnet.info/1": DevnetInfo,

@@ -55,6 +55,11 @@ app = Group(
                 "reset": "fpin.cli.devnet:devnet_reset",
             },
         ),
+        "config": Group(
+            "config",
+            help="The settings: what is set, and where.",
+            commands={"show": "fpin.cli.configuration:config_show"},
+        ),
     },
 )
 app.context_settings = {"help_option_names": ["-h", "--help"]}

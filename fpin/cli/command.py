@@ -31,7 +31,7 @@ def _take_settings(ctx: click.Context, _option: click.Parameter, use: str | None
         _refuse_unknown(config, ctx)
         ctx.default_map = {
             option.name: _spelled(option, found)
-            for option in _options(ctx.command)
+            for option in options_of(ctx.command)
             if (found := config.settings.get(long_name(option))) is not None
         }
     return use
@@ -113,7 +113,7 @@ class Command(click.Command):
         try:
             return super().invoke(ctx)
         except UsageError as error:
-            named = [option for option in _options(self) if f"--{long_name(option)} " in f"{error.message} "]
+            named = [option for option in options_of(self) if f"--{long_name(option)} " in f"{error.message} "]
             places = [
                 f"--{long_name(one)} is from {place}" for one in named if (place := origin_of(ctx, one))
             ]
@@ -163,7 +163,8 @@ def origin_of(ctx: click.Context, option: click.Option) -> str | None:
     return None
 
 
-def _options(command: click.Command) -> Iterator[click.Option]:
+def options_of(command: click.Command) -> Iterator[click.Option]:
+    """Yield the options of a command."""
     return (param for param in command.params if isinstance(param, click.Option))
 
 
@@ -182,9 +183,9 @@ def _text(value: object) -> str:
 
 
 def _refuse_unknown(config: Config, ctx: click.Context) -> None:
-    if config.settings.keys() <= {long_name(option) for option in _options(ctx.command)} - NEVER:
+    if config.settings.keys() <= {long_name(option) for option in options_of(ctx.command)} - NEVER:
         return
-    every = {long_name(option) for _, command in commands(_root(ctx)) for option in _options(command)}
+    every = {long_name(option) for _, command in commands(_root(ctx)) for option in options_of(command)}
     config.check(every)
 
 

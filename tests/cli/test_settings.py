@@ -122,6 +122,19 @@ def test_a_value_that_makes_no_sense_is_told_with_the_place_it_came_from(here: H
     assert "Invalid value for FPIN_COPIES" in not_a_number.stderr
 
 
+def test_config_show_says_where_each_value_comes_from(here: Here, config: Path) -> None:
+    config.write_text("max-cost = 0.5\n[profiles.ci]\ncopies = 3\n", encoding="utf-8")
+    shown = here("config", "show", "--json", "--use", "ci", env={"FPIN_EXCLUDE": "*.tmp"}).json
+    assert (shown["profile"], shown["profiles"]) == ("ci", ["ci"])
+    found = {one["name"]: (one["value"], one["origin"]) for one in shown["settings"]}
+    assert found["max-cost"] == ("0.5", f"{config}:1")
+    assert found["copies"] == ("3", f"{config}:3")
+    assert found["exclude"] == ("*.tmp", "FPIN_EXCLUDE")
+    assert found["network"] == ("devnet", "FPIN_NETWORK")
+    assert found["wait-for"] == ("advertised", "default")
+    assert f"{config}:1" in here("config", "show", "--origin").stdout
+
+
 def test_help_is_shown_whatever_the_file_says(here: Here, config: Path) -> None:
     config.write_text("nonsense", encoding="utf-8")
     assert here("add", "--help").code == 0
