@@ -9,6 +9,7 @@ from fpin.cli.configuration import ConfigReport
 from fpin.devnet.info import Urls
 from fpin.flows.add import AddResult, CostResult
 from fpin.flows.cars import CarListing, CarVerdict
+from fpin.flows.doctor import DoctorResult
 from fpin.flows.get import GetResult
 from fpin.flows.packing import CidResult, PackResult
 from fpin.flows.payments import PaymentResult
@@ -78,6 +79,7 @@ RESULTS: dict[str, type] = {
     "fpin.devnet.info/1": DevnetInfo,
     "fpin.devnet.mine/1": DevnetMine,
     "fpin.devnet.reset/1": DevnetReset,
+    "fpin.doctor/1": DoctorResult,
     "fpin.get/1": GetResult,
     "fpin.ls/1": Listing,
     "fpin.pack/1": PackResult,

@@ -12,7 +12,7 @@ import io
 import tokenize
 import types
 from collections.abc import Iterator, Mapping
-from typing import Any, Union, get_args, get_origin, get_type_hints
+from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from fpin import errors, events
 from fpin.cli import exits
@@ -109,6 +109,10 @@ def _object(kind: type) -> dict[str, Any]:
 
 def _type(hint: Any) -> dict[str, Any]:
     origin, args = get_origin(hint), get_args(hint)
+    if hint is object:
+        return {}
+    if origin is Literal:
+        return {"enum": list(args)}
     if hint in _PLAIN:
         return {"type": _PLAIN[hint]}
     if dataclasses.is_dataclass(hint) and isinstance(hint, type):

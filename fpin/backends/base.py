@@ -6,8 +6,8 @@ Knows pins and pieces. Knows nothing of any one place's protocol, nor of printin
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal, Protocol
 
 if TYPE_CHECKING:  # 50 ms to import, and `fpin cid` needs none of it
     from fpin import routing
@@ -125,6 +125,17 @@ class DataSetReport:
     metadata: tuple[tuple[str, str], ...]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """One thing that `doctor` looked at. *remedy* is what to do about it; None where nothing is."""
+
+    name: str
+    state: Literal["ok", "warning", "bad"]
+    says: str
+    remedy: str | None = None
+    facts: Mapping[str, object] = field(default_factory=dict)  # what was measured, for programs
+
+
 class Backend(Protocol):
     """A place pins live.
 
@@ -202,3 +213,6 @@ class Backend(Protocol):
 
     def peers(self, gate: Gate) -> Peers:
         """Return whom routing may ask about this place's copies."""
+
+    def checkup(self) -> Iterator[Finding]:
+        """Yield what is well and what is not with this place and the way there; asks, changes nothing."""

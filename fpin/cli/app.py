@@ -60,6 +60,7 @@ app = Group(
             help="The settings: what is set, and where.",
             commands={"show": "fpin.cli.configuration:config_show"},
         ),
+        "doctor": "fpin.cli.doctor:doctor",
     },
 )
 app.context_settings = {"help_option_names": ["-h", "--help"]}

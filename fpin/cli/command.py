@@ -113,7 +113,9 @@ class Command(click.Command):
         try:
             return super().invoke(ctx)
         except UsageError as error:
-            named = [option for option in options_of(self) if f"--{long_name(option)} " in f"{error.message} "]
+            named = [
+                option for option in options_of(self) if f"--{long_name(option)} " in f"{error.message} "
+            ]
             places = [
                 f"--{long_name(one)} is from {place}" for one in named if (place := origin_of(ctx, one))
             ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from fpin import events, routing
@@ -10,6 +10,7 @@ from fpin.backends.base import (
     AccountReport,
     Cost,
     DataSetReport,
+    Finding,
     Offer,
     PieceSource,
     Place,
@@ -20,6 +21,7 @@ from fpin.backends.base import (
 from fpin.backends.filecoin import removing
 from fpin.backends.filecoin.account import Account
 from fpin.backends.filecoin.adding import DATA_SET_METADATA, Adding
+from fpin.backends.filecoin.checkup import checkup
 from fpin.backends.filecoin.moving import see_moves
 from fpin.chain.account import standing
 from fpin.chain.costs import CopyPlan, Quote, billed_size, quote
@@ -346,6 +348,9 @@ class FilecoinBackend:
             publisher=self._publisher,
             piece_status=self._piece_status,
         )
+
+    def checkup(self) -> Iterator[Finding]:
+        return checkup(self._account)
 
     def _publisher(self, copy: routing.Copy) -> Publisher | None:
         """Return the provider's advertisement chain, one for a run: it remembers what it has read."""
