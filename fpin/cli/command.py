@@ -187,10 +187,11 @@ def _text(value: object) -> str:
 def _refuse_unknown(config: Config, ctx: click.Context) -> None:
     if config.settings.keys() <= {long_name(option) for option in options_of(ctx.command)} - NEVER:
         return
-    every = {long_name(option) for _, command in commands(_root(ctx)) for option in options_of(command)}
+    every = {long_name(option) for _, command in commands(root_of(ctx)) for option in options_of(command)}
     config.check(every)
 
 
-def _root(ctx: click.Context) -> click.Group:
+def root_of(ctx: click.Context) -> click.Group:
+    """Return the group that all commands are in."""
     root = ctx.find_root().command
     return root if isinstance(root, click.Group) else click.Group(commands={"": root})

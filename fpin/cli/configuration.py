@@ -11,8 +11,8 @@ from typing import Annotated
 import click
 
 from fpin.cli import exits, options
-from fpin.cli.command import CONFIG, commands, long_name, options_of
-from fpin.cli.declare import Option
+from fpin.cli.command import CONFIG, commands, options_of, root_of
+from fpin.cli.declare import Option, long_name
 from fpin.cli.output import print_json, print_table, print_text
 from fpin.config import NEVER, Config
 from fpin.settings import folders
@@ -79,9 +79,7 @@ def config_show(
 
 def _settings(ctx: click.Context, config: Config) -> Iterator[SettingReport]:
     every = {
-        long_name(option): option
-        for _, command in commands(ctx.find_root().command)
-        for option in options_of(command)
+        long_name(option): option for _, command in commands(root_of(ctx)) for option in options_of(command)
     }
     for name in sorted(every.keys() - NEVER):
         option = every[name]
