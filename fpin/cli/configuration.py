@@ -87,5 +87,5 @@ def _settings(ctx: click.Context, config: Config) -> Iterator[SettingReport]:
             yield SettingReport(name=name, value=value, origin=str(option.envvar))
         elif found := config.settings.get(name):
             yield SettingReport(name=name, value=str(found.value), origin=found.origin)
-        elif option.default not in (None, False, ()):
+        elif isinstance(option.default, (str, int)) and option.default is not False:
             yield SettingReport(name=name, value=str(option.default), origin="default")

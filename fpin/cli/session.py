@@ -3,14 +3,9 @@
 from __future__ import annotations
 
 import contextlib
-import os
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
-
-from fpin.errors import UsageError
-from fpin.settings import folders, make_folder, private_key
 
 if TYPE_CHECKING:
     from fpin.cli.progress import Printer
@@ -40,39 +35,7 @@ class Session:
 
         *offline* is for what only reads the store: then no devnet is started.
         """
-        # The rooms below take 0.1 s to import, and `fpin --help` needs none of them.
-        from fpin.flows.services import connect
-        from fpin.pack.spool import sweep
+        from fpin import api
 
-        where = folders()
-        sweep(where.spool)
-        if self.network != DEVNET:
-            with connect(
-                network=self.network, rpc_url=self.rpc_url, folders=where, key=private_key()
-            ) as services:
-                yield services
-            return
-        if self.rpc_url:
-            raise UsageError(
-                "--rpc-url does not go with --network devnet",
-                hint="fpin devnet up --chain URL --devnet-info FILE uses another node",
-            )
-        # A DEVNET_INFO_PATH names a devnet that somebody else runs, as the reference client reads it.
-        named = os.environ.get("DEVNET_INFO_PATH")
-        with contextlib.ExitStack() as stack:
-            if named:
-                info = Path(named)
-            elif offline and where.devnet_info.exists():
-                info = where.devnet_info
-            else:
-                from fpin.devnet.attach import attach_or_start
-                from fpin.events import Waiting
-
-                def waiting(what: str) -> None:
-                    printer(Waiting(what=what))
-
-                info = stack.enter_context(attach_or_start(make_folder(where.devnet), on_wait=waiting))
-            services = stack.enter_context(
-                connect(network=DEVNET, rpc_url=None, folders=where, key=private_key(), devnet_info=info)
-            )
+        with api.connect(self.network, rpc_url=self.rpc_url, offline=offline, on_event=printer) as services:
             yield services

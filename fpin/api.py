@@ -1,0 +1,284 @@
+"""fpin for Python programs: one call for each thing that the command line does, the same results and errors.
+
+Each call opens what it needs and closes it again, so calls may be made from any thread; whoever makes many
+gives them one `connect`, which belongs to the thread that opened it. Prints nothing, asks nothing.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from decimal import Decimal
+from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO
+
+from fpin import config
+from fpin.errors import UsageError
+from fpin.events import OnEvent, Waiting, ignore
+from fpin.settings import DEFAULT_NETWORK, Secret, folders, make_folder, private_key
+
+if TYPE_CHECKING:
+    from fpin.flows.add import AddResult, CostResult
+    from fpin.flows.get import GetResult
+    from fpin.flows.packing import CidResult, Content
+    from fpin.flows.remove import RemoveResult
+    from fpin.flows.services import Services
+    from fpin.flows.status import CheckResult, StatusResult
+
+DEVNET = "devnet"
+
+Paths = str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
+
+
+@contextlib.contextmanager
+def connect(
+    network: str | None = None,
+    *,
+    rpc_url: str | None = None,
+    key: str | Secret | None = None,
+    use: str | None = None,
+    offline: bool = False,
+    on_event: OnEvent = ignore,
+) -> Iterator[Services]:
+    """Open *network*, to be given to other calls as ``services``.
+
+    What is None comes from ``FPIN_*``, then from the profile *use* of ``config.toml`` (None: the one in use),
+    as for the command line. An embedded devnet is started if none is running; *offline* is for what only
+    reads the store: then none is.
+    """
+    network = network or _setting("network", use) or DEFAULT_NETWORK
+    rpc_url = rpc_url or _setting("rpc-url", use)
+    secret = Secret(key, "the caller") if isinstance(key, str) else key
+    with open_network(network, rpc_url=rpc_url, key=secret, offline=offline, on_event=on_event) as services:
+        yield services
+
+
+@contextlib.contextmanager
+def open_network(
+    network: str, *, rpc_url: str | None, key: Secret | None = None, offline: bool, on_event: OnEvent
+) -> Iterator[Services]:
+    """Open *network* with settings that are known already; a key of None is looked for."""
+    # The rooms below take 0.1 s to import, and `import fpin` needs none of them.
+    from fpin.flows.services import connect as open_services
+    from fpin.pack.spool import sweep
+
+    where = folders()
+    sweep(where.spool)
+    with contextlib.ExitStack() as stack:
+        info = None
+        if network == DEVNET:
+            if rpc_url:
+                raise UsageError(
+                    "--rpc-url does not go with --network devnet",
+                    hint="fpin devnet up --chain URL --devnet-info FILE uses another node",
+                )
+            info = stack.enter_context(_devnet(offline, on_event))
+        services = open_services(
+            network=network, rpc_url=rpc_url, folders=where, key=key or private_key(), devnet_info=info
+        )
+        yield stack.enter_context(services)
+
+
+def add(
+    paths: Paths,
+    *,
+    copies: int | None = None,
+    providers: Sequence[int] = (),
+    exclude_providers: Sequence[int] = (),
+    data_sets: Sequence[int] = (),
+    name: str | None = None,
+    metadata: Mapping[str, str] | None = None,
+    profile: str | None = None,
+    wrap: bool = False,
+    hidden: bool = False,
+    exclude: Sequence[str] = (),
+    max_cost: Decimal | str | None = None,
+    wait_for: str = "advertised",
+    dry_run: bool = False,
+    network: str | None = None,
+    services: Services | None = None,
+    on_event: OnEvent = ignore,
+) -> AddResult:
+    """Store *paths* and wait until they are as far as *wait_for* says; several go into one directory.
+
+    Calling it again continues where the last call ended, and pays nothing twice. The result is not
+    ``complete`` where there are fewer copies than asked for or routing does not know them yet; everything
+    else that keeps it from being stored is raised as a `fpin.FpinError`.
+    """
+    from fpin.backends.base import Wish
+    from fpin.flows import add as flow
+
+    named = len(set(providers or data_sets))
+    wish = Wish(
+        copies=copies if copies is not None else named or Wish().copies,
+        provider_ids=tuple(providers),
+        exclude_provider_ids=tuple(exclude_providers),
+        data_set_ids=tuple(data_sets),
+    )
+    request = flow.AddRequest(
+        content=_content(paths, name=name, wrap=wrap, hidden=hidden, exclude=exclude, profile=profile),
+        wish=wish,
+        name=name,
+        metadata=tuple((metadata or {}).items()),
+        max_cost=None if max_cost is None else Decimal(max_cost),
+        wait_for=wait_for,
+        dry_run=dry_run,
+    )
+    with _given(services, network, on_event) as opened:
+        return flow.add(opened, request, on_event=on_event)
+
+
+def cost(
+    paths: Paths,
+    *,
+    copies: int = 2,
+    profile: str | None = None,
+    wrap: bool = False,
+    hidden: bool = False,
+    exclude: Sequence[str] = (),
+    network: str | None = None,
+    services: Services | None = None,
+    on_event: OnEvent = ignore,
+) -> CostResult:
+    """Return what storing *paths* costs; reads names and sizes only."""
+    from fpin.backends.base import Wish
+    from fpin.flows import add as flow
+
+    content = _content(paths, wrap=wrap, hidden=hidden, exclude=exclude, profile=profile)
+    with _given(services, network, on_event) as opened:
+        return flow.price(opened, content, Wish(copies=copies), on_event=on_event)
+
+
+def cid(
+    paths: Paths,
+    *,
+    profile: str | None = None,
+    wrap: bool = False,
+    hidden: bool = False,
+    exclude: Sequence[str] = (),
+    on_event: OnEvent = ignore,
+) -> CidResult:
+    """Return the root CID and the piece CIDs of *paths*; asks nobody, writes nothing."""
+    from fpin.flows import packing
+
+    content = _content(paths, wrap=wrap, hidden=hidden, exclude=exclude, profile=profile)
+    return packing.cid(content, on_event=on_event)
+
+
+def get(
+    what: str,
+    out: str | os.PathLike[str] | BinaryIO | None = None,
+    *,
+    network: str | None = None,
+    services: Services | None = None,
+    on_event: OnEvent = ignore,
+) -> GetResult:
+    """Fetch *what* (``CID``, ``CID/path``, or a pin's name or path), verify every block, write it to *out*.
+
+    *out* None is a path in the working directory, called as the content; a path must not exist yet.
+    """
+    from fpin.flows import get as flow
+
+    target = Path(out) if isinstance(out, (str, os.PathLike)) else out
+    with _given(services, network, on_event) as opened:
+        return flow.get(opened, what, target, on_event=on_event)
+
+
+def status(
+    what: str | None = None,
+    *,
+    refresh: bool = False,
+    network: str | None = None,
+    services: Services | None = None,
+    on_event: OnEvent = ignore,
+) -> StatusResult:
+    """Return the account and every pin, or the one that *what* names; *refresh* asks the network anew."""
+    from fpin.flows import status as flow
+
+    with _given(services, network, on_event) as opened:
+        return flow.status(opened, what, refresh=refresh, on_event=on_event)
+
+
+def check(
+    what: str, *, network: str | None = None, services: Services | None = None, on_event: OnEvent = ignore
+) -> CheckResult:
+    """Ask routing whether the pin *what* can be found, and why not."""
+    from fpin.flows import status as flow
+
+    with _given(services, network, on_event) as opened:
+        return flow.check(opened, what, on_event=on_event)
+
+
+def rm(
+    what: str,
+    *,
+    wait: bool = False,
+    network: str | None = None,
+    services: Services | None = None,
+    on_event: OnEvent = ignore,
+) -> RemoveResult:
+    """Remove the pin, or the piece, that *what* names; *wait* follows it until routing has forgotten it."""
+    from fpin.flows import remove as flow
+
+    with _given(services, network, on_event) as opened:
+        return flow.remove(opened, what, wait=wait, on_event=on_event)
+
+
+@contextlib.contextmanager
+def _given(services: Services | None, network: str | None, on_event: OnEvent) -> Iterator[Services]:
+    if services is not None:
+        if network not in (None, services.backend.network):
+            raise UsageError(f"services are of {services.backend.network}, not of {network}")
+        yield services
+        return
+    with connect(network, on_event=on_event) as opened:
+        yield opened
+
+
+@contextlib.contextmanager
+def _devnet(offline: bool, on_event: OnEvent) -> Iterator[Path]:
+    """Give the `devnet-info.json` of a devnet that runs, at least as long as the block does."""
+    # A DEVNET_INFO_PATH names a devnet that somebody else runs, as the reference client reads it.
+    named = os.environ.get("DEVNET_INFO_PATH")
+    where = folders()
+    if named:
+        yield Path(named)
+    elif offline and where.devnet_info.exists():
+        yield where.devnet_info
+    else:
+        from fpin.devnet.attach import attach_or_start
+
+        def waiting(what: str) -> None:
+            on_event(Waiting(what=what))
+
+        with attach_or_start(make_folder(where.devnet), on_wait=waiting) as info:
+            yield info
+
+
+def _content(
+    paths: Paths,
+    *,
+    name: str | None = None,
+    wrap: bool,
+    hidden: bool,
+    exclude: Sequence[str],
+    profile: str | None,
+) -> Content:
+    from fpin.flows.packing import Content
+    from fpin.pack import DEFAULT_PROFILE
+
+    several = [paths] if isinstance(paths, (str, os.PathLike)) else paths
+    return Content(
+        paths=tuple(Path(path) for path in several),
+        name=name,
+        wrap=wrap,
+        hidden=hidden,
+        exclude=tuple(exclude),
+        profile=profile or DEFAULT_PROFILE.name,
+    )
+
+
+def _setting(key: str, use: str | None) -> str | None:
+    found = config.setting(key, use=use)
+    return None if found is None else str(found)
