@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from fpin.chain.multicall import Call
+from fpin.chain.node import FINALIZED
 from fpin.chain.provider_record import ProviderRecord
 from fpin.chain.reader import (
     ENDORSED,
@@ -33,6 +34,7 @@ from fpin.chain.records import (
     NonceUse,
     PayerState,
     PieceEntry,
+    Presence,
     PriceList,
     ProvingStatus,
 )
@@ -220,6 +222,26 @@ class Chain(Reader):
         """Return the ids of pieces that leave at the next proving period."""
         return frozenset(self.value(self.call(PDP, "getScheduledRemovals", data_set_id)))
 
+    def presences(self, pieces: Sequence[tuple[int, int]]) -> list[Presence]:
+        """Return for each ``(data set, piece id)`` whether it is there and leaving, all of one height."""
+        sets = list(dict.fromkeys(data_set_id for data_set_id, _ in pieces))
+        outcomes = self.outcomes(
+            [
+                *(self.call(PDP, "getScheduledRemovals", data_set_id) for data_set_id in sets),
+                *(self.call(PDP, "pieceLive", data_set_id, piece_id) for data_set_id, piece_id in pieces),
+            ]
+        )
+        queues = dict(zip(sets, outcomes[: len(sets)], strict=True))
+        found = []
+        for (data_set_id, piece_id), live in zip(pieces, outcomes[len(sets) :], strict=True):
+            doing = f"looking for piece {piece_id} of data set {data_set_id}"
+            if unless_reverted(live, doing):
+                queue = unless_reverted(queues[data_set_id], doing)
+                found.append(Presence(live=True, leaving=piece_id in queue))
+            else:
+                found.append(Presence(live=False, leaving=False))
+        return found
+
     def piece_live(self, data_set_id: int, piece_id: int) -> bool:
         """True until the removal of the piece has been carried out."""
         live: bool = self.value(self.call(PDP, "pieceLive", data_set_id, piece_id))
@@ -230,7 +252,22 @@ class Chain(Reader):
 
         This is how a lost answer is cleared up: the contract accepts each number of a payer once.
         """
-        return NonceUse.from_word(self.value(self.call(VIEW, "clientNonces", payer, number)))
+        _, (use,) = self.nonce_uses([(payer, number)])
+        return use
+
+    def nonce_uses(
+        self, numbers: Sequence[tuple[str, int]], *, final: bool = False
+    ) -> tuple[Epoch, list[NonceUse | None]]:
+        """Return a height and, for each ``(payer, number)``, what became of it by then.
+
+        *final* asks at the newest height whose block cannot be replaced any more, and not at the newest.
+        """
+        epoch, *words = self.values(
+            self.call(MULTICALL, "getBlockNumber"),
+            *(self.call(VIEW, "clientNonces", payer, number) for payer, number in numbers),
+            epoch=FINALIZED if final else None,
+        )
+        return Epoch(epoch), [NonceUse.from_word(word, Epoch(epoch)) for word in words]
 
     def proving(self, data_set_id: int) -> ProvingStatus:
         """Return where the data set stands between two proofs; raises a `ChainError` when it is not live."""

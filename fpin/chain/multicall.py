@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from fpin.chain.abi import Function, function
-from fpin.chain.node import Node
+from fpin.chain.node import Height, Node
 from fpin.chain.revert import Revert, decode_revert
 from fpin.chain.rpc import RpcError
 from fpin.errors import ChainError
@@ -40,19 +40,19 @@ class Call:
         return self.function.decode(data)
 
 
-def read(node: Node, multicall: str, calls: Sequence[Call]) -> list[Any]:
-    """Return the value of each call, or a `Revert` in its place."""
+def read(node: Node, multicall: str, calls: Sequence[Call], *, epoch: Height = None) -> list[Any]:
+    """Return the value of each call, or a `Revert` in its place; *epoch* None is the newest."""
     outcomes: list[Any] = []
     for start in range(0, len(calls), CALLS_PER_REQUEST):
-        outcomes.extend(_read_some(node, multicall, calls[start : start + CALLS_PER_REQUEST]))
+        outcomes.extend(_read_some(node, multicall, calls[start : start + CALLS_PER_REQUEST], epoch))
     return outcomes
 
 
-def _read_some(node: Node, multicall: str, calls: Sequence[Call]) -> Iterator[Any]:
+def _read_some(node: Node, multicall: str, calls: Sequence[Call], epoch: Height) -> Iterator[Any]:
     aggregate = function("Multicall3", "aggregate3")
     inner = [(call.address, True, call.function.encode(*call.args)) for call in calls]
     try:
-        answer = node.eth_call(multicall, aggregate.encode(inner))
+        answer = node.eth_call(multicall, aggregate.encode(inner), epoch=epoch)
     except RpcError as exc:
         if exc.revert is None:
             raise

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from fpin.chain.rpc import JsonRpc, RpcError
 from fpin.errors import NodeUnavailable
@@ -17,6 +17,10 @@ from fpin.errors import NodeUnavailable
 # Filecoin burns FIL for over-estimation, so no more than this.
 GAS_HEADROOM_PERCENT = 20
 RECEIPT_TIMEOUT = 300.0
+# The newest block that can no longer be replaced, minutes behind the head: F3 says which (FIP-0086), or the
+# 900 epochs after which Filecoin refuses forks where F3 does not run.
+FINALIZED: Literal["finalized"] = "finalized"
+Height = int | Literal["finalized"] | None  # None: the newest block
 RECEIPT_POLL = (0.1, 4.0)  # seconds, first and longest pause: a devnet mines at once, a tipset takes 30 s
 
 
@@ -70,7 +74,7 @@ class Node:
     def block(self, epoch: int | None = None) -> Block | None:
         """Return a block, the latest without *epoch*; None for an epoch that has none (a null round)."""
         try:
-            found = self._rpc.call("eth_getBlockByNumber", "latest" if epoch is None else hex(epoch), False)
+            found = self._rpc.call("eth_getBlockByNumber", _tag(epoch), False)
         except RpcError as exc:
             if exc.is_null_round:
                 return None
@@ -86,13 +90,13 @@ class Node:
             return None
         return Block(epoch=number, timestamp=timestamp, base_fee=base_fee)
 
-    def eth_call(self, to: str, data: bytes, *, sender: str | None = None, epoch: int | None = None) -> bytes:
+    def eth_call(self, to: str, data: bytes, *, sender: str | None = None, epoch: Height = None) -> bytes:
         """Return what a read gives; raises RpcError when it reverts.
 
         *sender* is for contracts that look at it; nodes refuse senders that they have never seen.
         """
         request = {"to": to, "data": "0x" + data.hex()} | ({"from": sender} if sender else {})
-        answer = self._rpc.call("eth_call", request, "latest" if epoch is None else hex(epoch))
+        answer = self._rpc.call("eth_call", request, _tag(epoch))
         return self._rpc.data(answer, "eth_call")
 
     def balance(self, address: str) -> int:
@@ -170,6 +174,12 @@ class Node:
             if exc.is_actor_missing:
                 return 0
             raise
+
+
+def _tag(height: Height) -> str:
+    if height is None:
+        return "latest"
+    return hex(height) if isinstance(height, int) else height
 
 
 def _receipt(found: Mapping[str, Any]) -> Receipt:

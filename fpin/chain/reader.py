@@ -12,7 +12,7 @@ from typing import Any
 from fpin.chain.abi import function
 from fpin.chain.multicall import Call, read
 from fpin.chain.networks import Network
-from fpin.chain.node import Node
+from fpin.chain.node import Height, Node
 from fpin.chain.revert import Revert
 from fpin.chain.rpc import JsonRpc, RpcError
 from fpin.chain.typed_data import Domain, fwss_domain
@@ -76,12 +76,12 @@ class Reader:
             MULTICALL: addresses.multicall3,
         }[contract]
 
-    def outcomes(self, calls: Sequence[Call]) -> list[Any]:
+    def outcomes(self, calls: Sequence[Call], *, epoch: Height = None) -> list[Any]:
         self.connect()
-        return read(self.node, self.network.contracts.multicall3, calls)
+        return read(self.node, self.network.contracts.multicall3, calls, epoch=epoch)
 
-    def values(self, *calls: Call) -> list[Any]:
-        outcomes = self.outcomes(calls)
+    def values(self, *calls: Call, epoch: Height = None) -> list[Any]:
+        outcomes = self.outcomes(calls, epoch=epoch)
         return [
             unless_reverted(outcome, f"reading {call}") for call, outcome in zip(calls, outcomes, strict=True)
         ]

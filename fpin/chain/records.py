@@ -6,7 +6,7 @@ Pure; knows no node. Amounts are base units (10**18 to the token), rates base un
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 from fpin.chain.provider_record import ProviderRecord, Struct
@@ -214,14 +214,24 @@ class PieceEntry:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Presence:
+    """Whether a piece is in its data set, and goes at the next proving period (*leaving*)."""
+
+    live: bool
+    leaving: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class NonceUse:
     """What became of a signed creation or add: it is on chain, in *data_set_id*.
 
-    *next_piece_id* is the id after the last piece of an add; None for a creation.
+    *next_piece_id* is the id after the last piece of an add; None for a creation. *epoch* is the height at
+    which that was seen, None where nobody asked.
     """
 
     data_set_id: int
     next_piece_id: int | None
+    epoch: Epoch | None = field(default=None, compare=False)
 
     def first_piece_id(self, count: int) -> int:
         """Return the id of the first of *count* pieces that the add brought."""
@@ -230,11 +240,11 @@ class NonceUse:
         return self.next_piece_id - count
 
     @classmethod
-    def from_word(cls, word: int) -> NonceUse | None:
+    def from_word(cls, word: int, epoch: Epoch | None = None) -> NonceUse | None:
         """Read the word of `clientNonces`; None for zero, an unused number."""
         if word == 0:
             return None
-        return cls(data_set_id=word & (2**128 - 1), next_piece_id=word >> 128 or None)
+        return cls(data_set_id=word & (2**128 - 1), next_piece_id=word >> 128 or None, epoch=epoch)
 
 
 ProvingState = Literal["not started", "waiting", "window open", "overdue"]

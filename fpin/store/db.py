@@ -141,7 +141,7 @@ class Store:
     def submission(self, submission: int) -> Submission:
         row = self._db.execute(
             """
-            SELECT submission, provider_id, payer, data_set_id, client_data_set_id, nonce, tx
+            SELECT submission, provider_id, payer, data_set_id, client_data_set_id, nonce, tx, epoch
             FROM submissions WHERE submission = ?
             """,
             (submission,),
@@ -157,8 +157,21 @@ class Store:
             client_data_set_id=int(row["client_data_set_id"]),
             nonce=int(row["nonce"]),
             tx=row["tx"],
+            epoch=row["epoch"],
             copies=tuple(copy["copy"] for copy in copies),
         )
+
+    @_told
+    def unsettled(self, pin: int) -> list[Submission]:
+        """Return the adds of *pin* that were seen on chain in blocks which may still be replaced."""
+        rows = self._db.execute(
+            """
+            SELECT DISTINCT s.submission FROM submissions s JOIN copies USING (submission)
+            JOIN pieces USING (piece) WHERE pin = ? AND s.state = 'confirmed' ORDER BY s.submission
+            """,
+            (pin,),
+        )
+        return [self.submission(row[0]) for row in rows.fetchall()]
 
     @_told
     def history(self, copy: int) -> list[tuple[int, str]]:
@@ -354,15 +367,41 @@ class Store:
             for copy in self.submission(submission).copies:
                 self._move(copy, CopyState.SUBMITTED, tx=tx)
 
-    def mark_confirmed(self, submission: int, *, data_set_id: int, first_piece_id: int) -> None:
-        """The chain holds the pieces of *submission*, with ids counted up from *first_piece_id*."""
+    def mark_confirmed(
+        self, submission: int, *, data_set_id: int, first_piece_id: int, epoch: int | None = None
+    ) -> None:
+        """At height *epoch* the chain holds the pieces of *submission*, with ids from *first_piece_id* on."""
         with self._transaction():
             self._db.execute(
-                "UPDATE submissions SET state = 'confirmed', data_set_id = ? WHERE submission = ?",
-                (data_set_id, submission),
+                "UPDATE submissions SET state = 'confirmed', data_set_id = ?, epoch = ? WHERE submission = ?",
+                (data_set_id, epoch, submission),
             )
             for place, copy in enumerate(self.submission(submission).copies):
                 self.mark_on_chain(copy, data_set_id=data_set_id, piece_id=first_piece_id + place)
+
+    def mark_final(self, submission: int) -> None:
+        """The block that holds *submission* cannot be replaced any more."""
+        with self._transaction():
+            self._db.execute("UPDATE submissions SET state = 'final' WHERE submission = ?", (submission,))
+
+    def mark_taken_back(self, submission: int, *, data_set_id: int | None) -> None:
+        """Its block was replaced by one without it: it is to be sent again, under the same nonce.
+
+        *data_set_id* is where to; None where the data set has to be made again too.
+        """
+        with self._transaction():
+            self._db.execute(
+                """
+                UPDATE submissions SET state = 'signed', tx = NULL, epoch = NULL, data_set_id = ?
+                WHERE submission = ?
+                """,
+                (data_set_id, submission),
+            )
+            for copy in self.submission(submission).copies:
+                self._db.execute(
+                    "UPDATE copies SET data_set_id = NULL, piece_id = NULL WHERE copy = ?", (copy,)
+                )
+                self._move(copy, CopyState.SIGNED)
 
     def mark_on_chain(self, copy: int, *, data_set_id: int, piece_id: int) -> None:
         """The chain holds this copy, by whatever way it came there."""

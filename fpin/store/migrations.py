@@ -91,4 +91,12 @@ def _m001_pins_pieces_copies(db: sqlite3.Connection) -> None:
     db.execute("CREATE INDEX pieces_by_cid ON pieces (piece_cid)")
 
 
-MIGRATIONS: tuple[Callable[[sqlite3.Connection], None], ...] = (_m001_pins_pieces_copies,)
+def _m002_when_an_add_was_seen(db: sqlite3.Connection) -> None:
+    # The height of the chain at which an add was seen there; NULL where an earlier fpin saw it.
+    db.execute("ALTER TABLE submissions ADD COLUMN epoch INTEGER")
+
+
+MIGRATIONS: tuple[Callable[[sqlite3.Connection], None], ...] = (
+    _m001_pins_pieces_copies,
+    _m002_when_an_add_was_seen,
+)

@@ -6,7 +6,8 @@ States of a copy, in order::
     parked       the provider holds the bytes (find-piece said so); not paid for, kept for 2 h
     signed       the nonce of the add is written down; the request may or may not have been sent
     submitted    the provider answered with a transaction hash
-    confirmed    the chain holds the piece: data set and piece id are known
+    confirmed    the chain holds the piece: data set and piece id are known; back to `signed` if its block is
+                 replaced by one without it
     advertised   an indexer has it, or has processed the provider's advertisement of it
     failed       given up at this provider; `reason` says why
 
@@ -136,4 +137,5 @@ class Submission:
     client_data_set_id: int
     nonce: int
     tx: str | None
+    epoch: int | None  # height of the chain when it was seen there
     copies: tuple[int, ...]  # rows, in the order of the call

@@ -270,7 +270,7 @@ class Adding:
     def _record(self, submission: Submission, use: NonceUse) -> None:
         first = use.first_piece_id(len(submission.copies))
         self.account.store.mark_confirmed(
-            submission.submission, data_set_id=use.data_set_id, first_piece_id=first
+            submission.submission, data_set_id=use.data_set_id, first_piece_id=first, epoch=use.epoch
         )
         self.on_event(
             events.Confirmed(

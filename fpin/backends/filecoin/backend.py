@@ -22,6 +22,7 @@ from fpin.backends.filecoin import removing
 from fpin.backends.filecoin.account import Account
 from fpin.backends.filecoin.adding import DATA_SET_METADATA, Adding
 from fpin.backends.filecoin.checkup import checkup
+from fpin.backends.filecoin.forks import see_forks
 from fpin.backends.filecoin.moving import see_moves
 from fpin.chain.account import standing
 from fpin.chain.costs import CopyPlan, Quote, billed_size, quote
@@ -224,6 +225,7 @@ class FilecoinBackend:
     def settle(self, pin: Pin, *, on_event: OnEvent) -> None:
         adding = Adding(account=self._account, pin=pin, sources={}, on_event=on_event)
         adding.settle()
+        see_forks(self._account, adding.pin, on_event)
         see_moves(self._account, pin)
         self._see_endings(pin, on_event)
         removing.see_removals(self._account, self._account.store.pin(pin.pin).copies, on_event=on_event)

@@ -54,18 +54,30 @@ def remove(account: Account, copies: Sequence[Copy], *, on_event: OnEvent) -> No
 
 def see_removals(account: Account, copies: Sequence[Copy], *, on_event: OnEvent) -> None:
     """Ask the chain whether *copies* are live or in the removal queue, and write down what changed."""
-    for copy in copies:
-        if copy.data_set_id is None or copy.piece_id is None or copy.state not in ON_CHAIN | ASKED:
-            continue
-        if not account.chain.piece_live(copy.data_set_id, copy.piece_id):
+    looked_at = [
+        (copy, (copy.data_set_id, copy.piece_id))
+        for copy in copies
+        if copy.data_set_id is not None and copy.piece_id is not None and copy.state in ON_CHAIN | ASKED
+    ]
+    presences = account.chain.presences([place for _, place in looked_at]) if looked_at else []
+    for (copy, (data_set_id, piece_id)), presence in zip(looked_at, presences, strict=True):
+        if not presence.live:
             account.store.mark_removed(copy.copy)
+            on_event(events.RemovalSeen(provider_id=copy.provider_id, piece_id=piece_id, state="removed"))
+        elif presence.leaving:
+            if copy.state is not CopyState.SCHEDULED:
+                account.store.mark_scheduled(copy.copy, tx=None)
+        elif copy.state is CopyState.SCHEDULED and copy.removal_tx is not None:
+            # Its block was replaced by one without it. Without a transaction the whole data set is leaving.
+            account.store.mark_removing(copy.copy, tx=copy.removal_tx)
             on_event(
-                events.RemovalSeen(provider_id=copy.provider_id, piece_id=copy.piece_id, state="removed")
+                events.Noted(
+                    text=f"provider {copy.provider_id}: the chain went on without the removal of piece "
+                    f"{piece_id} from data set {data_set_id}: fpin rm asks for it again"
+                )
             )
-        elif copy.state is not CopyState.SCHEDULED and _scheduled(account, copy):
-            account.store.mark_scheduled(copy.copy, tx=None)
         elif copy.state is CopyState.REMOVING and not _pending(account, copy):
-            account.store.mark_on_chain(copy.copy, data_set_id=copy.data_set_id, piece_id=copy.piece_id)
+            account.store.mark_on_chain(copy.copy, data_set_id=data_set_id, piece_id=piece_id)
 
 
 def _now(account: Account, copies: Sequence[Copy]) -> list[Copy]:
@@ -74,10 +86,6 @@ def _now(account: Account, copies: Sequence[Copy]) -> list[Copy]:
 
 def _data_set(copy: Copy) -> tuple[int, int]:
     return copy.provider_id, copy.data_set_id or 0
-
-
-def _scheduled(account: Account, copy: Copy) -> bool:
-    return copy.piece_id in account.chain.scheduled_removals(copy.data_set_id or 0)
 
 
 def _pending(account: Account, copy: Copy) -> bool:

@@ -36,6 +36,15 @@ class SetPiece:
     removed: bool
 
 
+_BY_TRANSACTION = (
+    ("txs", "hash"),
+    ("creates", "tx"),
+    ("adds", "tx"),
+    ("data_sets", "create_tx"),
+    ("set_pieces", "add_tx"),
+)
+
+
 class DataSets:
     """Rows of transactions, creations, additions, sets and their pieces."""
 
@@ -45,8 +54,10 @@ class DataSets:
     # Sent
 
     def sent(self, signed: Signed) -> None:
-        """A transaction is about to leave; nothing else is known of it."""
+        """A transaction is about to leave; what became of the very same one before, a fork has undone."""
         with self._state.write() as db:
+            for table, column in _BY_TRANSACTION:
+                db.execute(f"DELETE FROM {table} WHERE {column} = ?", (signed.hash,))
             db.execute(
                 "INSERT INTO txs (hash, raw, sent_at) VALUES (?, ?, ?)",
                 (signed.hash, signed.raw, time.time()),
@@ -145,7 +156,7 @@ class DataSets:
         return [row["tx"] for row in rows]
 
     def record(self, tx: str, receipt: Receipt, verifier: str) -> None:
-        """Write down the set and the piece ids that *receipt* tells of."""
+        """Write down the set and the piece ids of *receipt*; before a fork, others may have had them."""
         logs = [log for log in receipt.logs if log.address == verifier.lower()]
         with self._state.write() as db:
             created = db.execute(
@@ -154,7 +165,7 @@ class DataSets:
             if created is not None:
                 data_set = _created_id(logs)
                 db.execute(
-                    "INSERT INTO data_sets (id, create_tx, indexing) VALUES (?, ?, ?)",
+                    "REPLACE INTO data_sets (id, create_tx, indexing) VALUES (?, ?, ?)",
                     (data_set, tx, created["indexing"]),
                 )
                 db.execute("UPDATE creates SET data_set = ? WHERE tx = ?", (data_set, tx))
@@ -169,7 +180,7 @@ class DataSets:
             return
         for piece_id, add in zip(_added_ids(logs), adds, strict=True):
             db.execute(
-                "INSERT INTO set_pieces (data_set, piece_id, root, ref, add_tx) VALUES (?, ?, ?, ?, ?)",
+                "REPLACE INTO set_pieces (data_set, piece_id, root, ref, add_tx) VALUES (?, ?, ?, ?, ?)",
                 (add["data_set"], piece_id, add["root"], add["ref"], tx),
             )
             db.execute("UPDATE refs SET claimed = 1 WHERE id = ?", (add["ref"],))
