@@ -6,7 +6,6 @@ Amounts are integers in base units (10**18 to the token) everywhere; floats neve
 from __future__ import annotations
 
 import re
-from decimal import Decimal, InvalidOperation
 from typing import NewType
 
 UsdfcUnits = NewType("UsdfcUnits", int)  # 10**18 units = 1 USDFC
@@ -16,6 +15,7 @@ Epoch = NewType("Epoch", int)  # a point in chain time, counted from genesis
 
 DECIMALS = 18
 ONE_TOKEN = 10**DECIMALS
+MAX_WHOLE_DIGITS = 59  # 10**59 tokens are 10**77 base units, which still fit a uint256
 EPOCH_SECONDS = 30
 EPOCHS_PER_DAY = Epochs(2880)
 EPOCHS_PER_MONTH = Epochs(86400)  # a month is always 30 days
@@ -44,15 +44,15 @@ def parse_token(text: str) -> int:
     >>> parse_token("0.12")
     120000000000000000
     """
-    if not re.fullmatch(r"\d+(\.\d*)?|\.\d+", text.strip()):
+    match = re.fullmatch(r"(?=\.?[0-9])([0-9]*)\.?([0-9]*)", text.strip())
+    if match is None:
         raise ValueError(f"not an amount: {text!r}")
-    try:
-        units = Decimal(text.strip()).scaleb(DECIMALS)
-    except InvalidOperation as exc:
-        raise ValueError(f"not an amount: {text!r}") from exc
-    if units != units.to_integral_value():
+    whole, fraction = match[1].lstrip("0"), match[2].rstrip("0")
+    if len(fraction) > DECIMALS:
         raise ValueError(f"finer than 10**-{DECIMALS}: {text!r}")
-    return int(units)
+    if len(whole) > MAX_WHOLE_DIGITS:
+        raise ValueError(f"more than there can be: {text!r}")
+    return int(whole or "0") * ONE_TOKEN + int(fraction.ljust(DECIMALS, "0"))
 
 
 def short_token(units: int, *, digits: int = 4) -> str:
@@ -88,6 +88,22 @@ def format_size(size: int) -> str:
             return f"{size} B" if unit == "B" else f"{value:.1f} {unit}"
         value /= 1024
     raise AssertionError("unreachable")
+
+
+def parse_size(text: str) -> int:
+    """Return the bytes of a size as people write it; units count by 1024, "GB" and "GiB" alike.
+
+    Raises ValueError when *text* is not one.
+
+    >>> parse_size("10GiB"), parse_size("1.5 k"), parse_size("127")
+    (10737418240, 1536, 127)
+    """
+    match = re.fullmatch(r"([0-9]{1,18})(?:\.([0-9]{1,9}))? ?([kmgt]?)(?:i?b)?", text.strip().lower())
+    if match is None:
+        raise ValueError(f"not a size: {text!r}")
+    fraction = match[2] or ""
+    factor = {"": 1, "k": KIB, "m": MIB, "g": GIB, "t": TIB}[match[3]]
+    return int(match[1] + fraction) * factor // 10 ** len(fraction)
 
 
 def format_epochs(epochs: int) -> str:
