@@ -130,6 +130,7 @@ class CopyQuote:
     pieces: int
     size: int  # raw bytes added, as they are billed
     fees: UsdfcUnits  # once; taken from the reserve, which is part of *locked*
+    earlier_fees: UsdfcUnits  # of removals before this, which the add has paid out of the reserve as well
     per_month: UsdfcUnits
     flat_per_month: UsdfcUnits
     rate: UsdfcUnits  # per epoch, added
@@ -141,14 +142,19 @@ class CopyQuote:
 class Quote:
     """What a whole request costs an account; nothing here has been paid or signed.
 
-    *required* must be free (a debt included), *shortfall* is what is missing for that, *deposit* what to put
-    in to be on the safe side and to keep the runway asked for. Runways are None while nothing is spending.
+    Once it is done *fees* and *earlier_fees* have left the account's funds, *rate* is spent each epoch, and
+    *locked* is no longer free (the fees were part of it). *required* must be free (a debt included),
+    *shortfall* is what is missing for that; *deposit* is what to put in so that nothing is missing, with a
+    little to spare, and the runway asked for is kept: 0 where both are so already. Runways are None while nothing is spending.
     *approval_problems* are codes out of: not-approved, rate-allowance, lockup-allowance, lockup-period.
     """
 
     copies: tuple[CopyQuote, ...]
     fees: UsdfcUnits
+    earlier_fees: UsdfcUnits
+    rate: UsdfcUnits  # per epoch, added
     per_month: UsdfcUnits
+    flat_per_month: UsdfcUnits
     locked: UsdfcUnits
     required: UsdfcUnits
     available: UsdfcUnits
@@ -171,31 +177,44 @@ class Quote:
 
 
 def quote(copies: Sequence[CopyPlan], payer: PayerState, *, extra_runway: int = 0) -> Quote:
-    """Return what *copies* cost in the account of *payer*, bought one after the other."""
+    """Return what *copies* cost in the account of *payer*, bought one after the other.
+
+    With *extra_runway* the deposit also makes the account last for as many epochs afterwards; without copies
+    it is what that alone takes.
+    """
     prices, now = payer.prices, standing(payer.account, payer.epoch)
     quoted = tuple(_quote_copy(plan, prices) for plan in copies)
-    locked = sum(copy.locked for copy in quoted)
+    locked, added = sum(copy.locked for copy in quoted), sum(copy.rate for copy in quoted)
+    # In debt the rest of an epoch may still be free; the debt was reckoned without it, so it covers nothing.
+    free = 0 if now.debt else now.available
     required = _required(quoted) + now.debt
-    shortfall = max(0, required - now.available)
-    advised = recommended_deposit(
-        [_load(plan) for plan in copies], prices, now, extra_runway=extra_runway
-    )  # does not know that a used-up reserve is refilled, hence the larger of the two
-    rate = now.lockup_rate + sum(copy.rate for copy in quoted)
-    free_after = max(0, now.available - locked - now.debt)
+    shortfall = max(0, required - free)
+    rate = now.lockup_rate + added
+    free_after = free - locked - now.debt
+    runway_after = Epochs(max(0, free_after) // rate) if rate else None
+    deposit = 0
+    if shortfall or (runway_after is not None and runway_after < extra_runway):
+        loads = [_load(plan) for plan in copies]
+        advised = recommended_deposit(loads, prices, now, extra_runway=extra_runway)
+        # The reference client does not know that a used-up reserve is refilled, hence the largest of three.
+        deposit = max(advised, shortfall, rate * extra_runway - free_after)
     return Quote(
         copies=quoted,
         fees=UsdfcUnits(sum(copy.fees for copy in quoted)),
+        earlier_fees=UsdfcUnits(sum(copy.earlier_fees for copy in quoted)),
+        rate=UsdfcUnits(added),
         per_month=UsdfcUnits(sum(copy.per_month for copy in quoted)),
+        flat_per_month=UsdfcUnits(sum(copy.flat_per_month for copy in quoted)),
         locked=UsdfcUnits(locked),
         required=UsdfcUnits(required),
         available=now.available,
         debt=now.debt,
         shortfall=UsdfcUnits(shortfall),
-        deposit=UsdfcUnits(max(advised, shortfall)),
+        deposit=UsdfcUnits(deposit),
         wallet=payer.balances.usdfc,
         runway_before=now.runway,
-        runway_after=Epochs(free_after // rate) if rate else None,
-        approval_problems=_approval_problems(payer.approval, prices, rate - now.lockup_rate, required),
+        runway_after=runway_after,
+        approval_problems=_approval_problems(payer.approval, prices, added, required - now.debt),
         maximal_approval=payer.approval.is_maximal(prices.lockup_period),
     )
 
@@ -212,6 +231,7 @@ def _quote_copy(plan: CopyPlan, prices: PriceList) -> CopyQuote:
         pieces=len(plan.pieces),
         size=new - old,
         fees=UsdfcUnits(_load(plan).fees(prices)),
+        earlier_fees=UsdfcUnits((plan.data_set.pending_fees or 0) if plan.data_set and plan.pieces else 0),
         per_month=UsdfcUnits(rate_per_month(new, prices) - rate_per_month(old, prices)),
         flat_per_month=UsdfcUnits(flat),
         rate=UsdfcUnits(rate_per_epoch(new, prices) - rate_per_epoch(old, prices)),
