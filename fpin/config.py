@@ -27,8 +27,9 @@ from fpin.settings import folders
 
 USE = "use"
 PROFILES = "profiles"
-# What makes no sense to write down: which profile it is, and whether a program reads the output.
-NEVER = frozenset({USE, "json", "help"})
+# What makes no sense to write down: which profile it is, whether a program reads the output, and consent to
+# amounts that nobody has seen.
+NEVER = frozenset({USE, "json", "help", "yes", "all"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

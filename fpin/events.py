@@ -8,7 +8,8 @@ Order during `add`::
       (ProviderChosen ((Uploading)* Parked)* Signing Submitted Confirmed | CopyFailed)*
       (RoutingAsked)* RoutingEnded
 
-and during `rm`: ``RemovalAsked RemovalScheduled (RemovalSeen)*``. `Waiting` and `Noted` may come anywhere.
+and during `rm`: ``RemovalAsked RemovalScheduled (RemovalSeen)*``. A payment is ``PaymentSent PaymentEnded``;
+in `add` it comes before the first upload. `Waiting` and `Noted` may come anywhere.
 """
 
 from __future__ import annotations
@@ -45,6 +46,7 @@ class Planned(Event):
 class Quoted(Event):
     copies: int
     per_month: str  # decimal amounts of `token`
+    flat_per_month: str  # the part of it that does not grow with size
     fees: str
     locked: str
     token: str
@@ -138,6 +140,26 @@ class RemovalSeen(Event):
 class Fetching(Event):
     source: str
     done: int  # bytes of verified content
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PaymentSent(Event):
+    """The wallet's own transaction is written down and about to be sent."""
+
+    doing: str  # setup, deposit, approve, withdraw
+    amount: str  # decimal amount of `token`; "0" where nothing moves
+    token: str
+    wallet: str
+    tx: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PaymentEnded(Event):
+    """It was executed. *gas* is what it burned of the chain's own coin; None where the node does not say."""
+
+    doing: str
+    tx: str
+    gas: str | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

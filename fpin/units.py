@@ -14,7 +14,7 @@ Epochs = NewType("Epochs", int)  # a duration; 1 epoch = 30 s of chain time
 Epoch = NewType("Epoch", int)  # a point in chain time, counted from genesis
 
 DECIMALS = 18
-ONE_TOKEN = 10**DECIMALS
+ONE_TOKEN: int = 10**DECIMALS
 MAX_WHOLE_DIGITS = 59  # 10**59 tokens are 10**77 base units, which still fit a uint256
 EPOCH_SECONDS = 30
 EPOCHS_PER_DAY = Epochs(2880)
@@ -65,6 +65,16 @@ def short_token(units: int, *, digits: int = 4) -> str:
     return format_token(-(-units // step) * step)
 
 
+def floor_token(units: int, *, digits: int = 4) -> str:
+    """Return what somebody has, in tokens for people: rounded down, for nobody has more than they have.
+
+    >>> floor_token(120_000_000_000_000_001), floor_token(99_999_999_999_999)
+    ('0.12', '0')
+    """
+    step = 10 ** (DECIMALS - digits)
+    return format_token(units // step * step)
+
+
 def round_token(units: int, *, digits: int = 4) -> str:
     """Return what something costs or holds, in tokens for people: rounded, but nothing becomes "0".
 
@@ -103,7 +113,8 @@ def parse_size(text: str) -> int:
         raise ValueError(f"not a size: {text!r}")
     fraction = match[2] or ""
     factor = {"": 1, "k": KIB, "m": MIB, "g": GIB, "t": TIB}[match[3]]
-    return int(match[1] + fraction) * factor // 10 ** len(fraction)
+    scale: int = 10 ** len(fraction)
+    return int(match[1] + fraction) * factor // scale
 
 
 def format_epochs(epochs: int) -> str:

@@ -1,4 +1,4 @@
-"""Amounts and sizes: what is parsed is what was printed, and nobody is told to have or need less than is so."""
+"""Amounts and sizes: what was printed is read again, and what is needed is never shown as less."""
 
 from __future__ import annotations
 
@@ -53,7 +53,23 @@ def test_what_is_shown_is_the_nearest_step_and_never_zero_for_something(units: i
 
 @pytest.mark.parametrize(
     "text",
-    ["", ".", "-1", "+1", "1e3", "1,5", "0x10", "1 2", "1.5.2", "NaN", "inf", "1_000", "٣", "½", "1" + 60 * "0"],
+    [
+        "",
+        ".",
+        "-1",
+        "+1",
+        "1e3",
+        "1,5",
+        "0x10",
+        "1 2",
+        "1.5.2",
+        "NaN",
+        "inf",
+        "1_000",
+        "٣",
+        "½",
+        "1" + 60 * "0",
+    ],
 )
 def test_what_is_no_amount_is_refused(text: str) -> None:
     with pytest.raises(ValueError):

@@ -6,6 +6,7 @@ Knows pins and pieces. Knows nothing of any one place's protocol, nor of printin
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, Protocol
 
@@ -14,7 +15,7 @@ if TYPE_CHECKING:  # 50 ms to import, and `fpin cid` needs none of it
     from fpin.events import OnEvent
     from fpin.piece import PieceCid
     from fpin.routing import Gate, Peers
-    from fpin.store import Copy, Pin
+    from fpin.store import Copy, Payment, Pin
 
 
 class PieceSource(Protocol):
@@ -37,6 +38,7 @@ class Wish:
     provider_ids: tuple[int, ...] = ()  # empty: any
     exclude_provider_ids: tuple[int, ...] = ()
     data_set_ids: tuple[int, ...] = ()  # empty: any that fits, or a new one
+    runway: int = 0  # epochs that the account is to last afterwards
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,9 +56,29 @@ class Cost:
     """What storing takes, as decimal numbers of *token*; nothing of it has been paid."""
 
     per_month: str
-    fees: str  # once
-    locked: str  # stays ours, and cannot be withdrawn while the data is stored
+    flat_per_month: str  # the part of it that does not grow with size
+    per_epoch: str  # what the account will spend in addition each epoch, exactly
+    fees: str  # once; they are taken out of what is locked
+    earlier_fees: str  # of earlier removals, which become due with this
+    locked: (
+        str  # no longer free; stays ours but for the fees, and cannot be withdrawn while the data is stored
+    )
     token: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Funding:
+    """What the account lacks for an offer, in base units of its token; zeros where nothing is missing.
+
+    *ticket* goes with a deposit: it is good for one, and for none when another deposit was made since.
+    """
+
+    required: int  # with less the first transaction is refused
+    deposit: int  # that, a little to spare, and what the runway wished for takes
+    approve: bool  # the storage service must be allowed to use the account first
+    funds: int  # what is deposited now
+    wallet: int  # what could be
+    ticket: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,6 +96,10 @@ class Offer:
     shortfalls: tuple[str, ...]
     remedy: str | None
     missing: str  # decimal amount of the token to deposit; "0" when there is enough
+    funding: Funding
+    runway: (
+        int | None
+    )  # epochs that the account lasts once it is done, without a deposit; None: nothing spends
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,10 +121,91 @@ class AccountReport:
     gas: str
     funds: str  # deposited
     available: str  # of these, free to spend or withdraw
-    per_month: str  # spent at the present rate
+    locked: str  # of these, not free
+    withdrawable: str  # what is free and will still be when a transaction sent now is executed
+    per_epoch: str  # spent at the present rate
+    per_month: str
     debt: str
     runway: int | None  # epochs until a top-up is needed; None: nothing is spending
+    runs_dry: int | None  # when that is, in Unix seconds of chain time
+    epoch: int  # of all this
     approved: bool  # the storage service may use the account
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RailReport:
+    """A stream of payments to one payee. *kind*: storage, CDN, or other where it belongs to no data set."""
+
+    rail_id: int
+    kind: str
+    data_set_id: int | None
+    provider_id: int | None
+    payee: str
+    per_epoch: str
+    per_month: str
+    locked: (
+        str  # held back for it: what fees are taken from, and the time ahead that is guaranteed to be paid
+    )
+    settled_up_to: int  # epoch up to which the payee has been paid
+    ended: int | None  # the epoch with which it ends or ended; None: it goes on
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PriceReport:
+    """What the storage service charges, as decimal numbers of the token."""
+
+    storage_per_tib_month: str
+    data_set_per_month: str  # flat, while it holds anything
+    create_data_set: str
+    add_pieces: str  # a call …
+    add_piece: str  # … and each piece in it
+    schedule_removals: str
+    terminate: str
+    reserve: str  # locked for each data set; fees are taken from it
+    lockup_days: int  # days of rent that are locked
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AllowanceReport:
+    """What the storage service may do with the account; None where there is no limit."""
+
+    approved: bool
+    unlimited: bool
+    per_epoch: str | None
+    per_epoch_used: str
+    lockup: str | None
+    lockup_used: str
+    lockup_days: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OutlookReport:
+    """Where the account will stand after *days* at the rate that the forecast is about."""
+
+    days: int
+    spent: str
+    available: str  # what is left free, if nothing is deposited
+    missing: str  # what to deposit so that it lasts that long
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StatementReport:
+    """Where the account's money is bound and what it is for, in decimal numbers of its token."""
+
+    unsettled: str  # spent and not yet paid out to the payees
+    rails: tuple[RailReport, ...]
+    prices: PriceReport
+    allowance: AllowanceReport
+    outlook: tuple[OutlookReport, ...]
+    adding: Cost | None  # what the outlook counts in addition
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Paid:
+    """A transaction of the wallet that was executed. *gas* is what it burned of the chain's own coin."""
+
+    tx: str
+    gas: str | None  # None where the node does not say
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -199,11 +306,34 @@ class Backend(Protocol):
     def data_sets(self) -> tuple[DataSetReport, ...]:
         """Return the data sets of the account, oldest first."""
 
-    def deposit(self, amount: int, *, approve: bool) -> str | None:
+    def statement(
+        self, offer: Offer | None, *, days: Sequence[int] = ()
+    ) -> tuple[AccountReport, StatementReport] | None:
+        """Return all about the account's money, and how it will stand in *days*; None without a wallet.
+
+        With *offer* the outlook is that of an account which takes it.
+        """
+
+    def lacking(self, *, runway: int) -> Funding:
+        """Return what it takes for the account to last *runway* epochs at its present rate."""
+
+    def paying(self, *, on_event: OnEvent) -> AbstractContextManager[tuple[Payment, ...]]:
+        """Be the only one of this user's runs that moves the wallet's money, for as long as the block lasts.
+
+        First it is asked what became of payments of earlier runs; those of which that is known now are handed
+        back. Raises Unavailable while one of them may still be executed and nothing can be said.
+        """
+
+    def deposit(
+        self, amount: int, *, approve: bool, ticket: int | None = None, on_event: OnEvent
+    ) -> Paid | None:
         """Move *amount* base units into the account, and with *approve* let it be used for storing.
 
-        Returns the transaction; None when nothing had to be sent.
+        Returns None when nothing had to be sent. Raises Unavailable when *ticket* is used up.
         """
+
+    def withdraw(self, amount: int, *, on_event: OnEvent) -> Paid:
+        """Move *amount* base units of what is free back to the wallet; raises Unaffordable for more."""
 
     def proofs(self, pin: Pin) -> dict[int, Proof]:
         """Return the proofs of the copies of *pin* that are on chain, by copy row."""

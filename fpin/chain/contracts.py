@@ -37,6 +37,8 @@ from fpin.chain.records import (
     Presence,
     PriceList,
     ProvingStatus,
+    Rail,
+    Statement,
 )
 from fpin.chain.revert import Revert
 from fpin.chain.typed_data import PERMISSIONS, Domain, permission_hash
@@ -47,6 +49,7 @@ PDP_PRODUCT = 0
 DATA_SETS_PER_PAGE = 100
 PROVIDERS_PER_PAGE = 50
 PIECES_PER_PAGE = 100
+RAILS_PER_PAGE = 100
 
 _CLIENT_DATA_SETS = "getClientDataSets(address,uint256,uint256)"
 
@@ -64,20 +67,39 @@ class Chain(Reader):
 
     def payer_state(self, owner: str) -> PayerState:
         """Return prices, account, approval and wallet of *owner*, all of one height."""
-        epoch, prices, account, approval, fil, usdfc = self.values(
-            self.call(MULTICALL, "getBlockNumber"),
-            self.call(VIEW, "getPriceList"),
-            self._account(owner),
-            self._approval(owner),
-            *self._balances(owner),
+        return self._payer(self.values(*self._payer_calls(owner)))
+
+    def statement(self, owner: str) -> Statement:
+        """Return what `payer_state` does and every rail of *owner*, ended ones until all of them is paid."""
+        rail_ids = self._rail_ids(owner)
+        payer = self._payer_calls(owner)
+        outcomes = self.outcomes([*payer, *(self.call(PAY, "getRail", rail_id) for rail_id in rail_ids)])
+        values = [unless_reverted(outcome, "reading the account") for outcome in outcomes[: len(payer)]]
+        rails = zip(rail_ids, outcomes[len(payer) :], strict=True)
+        return Statement(
+            payer=self._payer(values),
+            rails=tuple(
+                Rail.from_abi(rail_id, unless_reverted(found, f"reading rail {rail_id}"))
+                for rail_id, found in rails
+                # The last settlement of an ended rail erases it, perhaps since the list was read.
+                if not (isinstance(found, Revert) and found.name == "RailInactiveOrSettled")
+            ),
         )
-        return PayerState(
-            epoch=Epoch(epoch),
-            prices=PriceList.from_abi(prices),
-            account=Account.from_abi(account),
-            approval=Approval.from_abi(approval),
-            balances=Balances(fil=fil, usdfc=UsdfcUnits(usdfc)),
-        )
+
+    def _rail_ids(self, owner: str) -> list[int]:
+        found: list[int] = []
+        offset, total = 0, 1
+        while offset < total:
+            # Erased rails are skipped but counted: a short page is not the last one.
+            call = self.call(
+                PAY, "getRailsForPayerAndToken", owner, self.network.contracts.usdfc, offset, RAILS_PER_PAGE
+            )
+            rails, following, total = self.value(call)
+            found.extend(rail["railId"] for rail in rails)
+            if following <= offset < total:
+                raise ChainError(f"the list of rails does not go on after {offset} of {total}")
+            offset = following
+        return found
 
     def price_list(self) -> PriceList:
         return PriceList.from_abi(self.value(self.call(VIEW, "getPriceList")))
@@ -291,6 +313,29 @@ class Chain(Reader):
         )
 
     # calls used in more than one place
+
+    def _payer_calls(self, owner: str) -> list[Call]:
+        return [
+            self.call(MULTICALL, "getBlockNumber"),
+            self.call(MULTICALL, "getCurrentBlockTimestamp"),
+            self.call(VIEW, "getPriceList"),
+            self._account(owner),
+            self._approval(owner),
+            *self._balances(owner),
+            self.call(TOKEN, "nonces", owner),
+        ]
+
+    def _payer(self, values: Sequence[Any]) -> PayerState:
+        epoch, timestamp, prices, account, approval, fil, usdfc, permit_nonce = values
+        return PayerState(
+            epoch=Epoch(epoch),
+            timestamp=timestamp,
+            prices=PriceList.from_abi(prices),
+            account=Account.from_abi(account),
+            approval=Approval.from_abi(approval),
+            balances=Balances(fil=fil, usdfc=UsdfcUnits(usdfc)),
+            permit_nonce=permit_nonce,
+        )
 
     def _account(self, owner: str) -> Call:
         return self.call(PAY, "accounts", self.network.contracts.usdfc, owner)

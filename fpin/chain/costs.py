@@ -145,7 +145,8 @@ class Quote:
     Once it is done *fees* and *earlier_fees* have left the account's funds, *rate* is spent each epoch, and
     *locked* is no longer free (the fees were part of it). *required* must be free (a debt included),
     *shortfall* is what is missing for that; *deposit* is what to put in so that nothing is missing, with a
-    little to spare, and the runway asked for is kept: 0 where both are so already. Runways are None while nothing is spending.
+    little to spare, and the runway asked for is kept: 0 where both are so already. Runways are None while
+    nothing is spending.
     *approval_problems* are codes out of: not-approved, rate-allowance, lockup-allowance, lockup-period.
     """
 

@@ -107,6 +107,10 @@ class Node:
         """Return the number of the next transaction of *address*, those under way included."""
         return self._zero_without_actor("eth_getTransactionCount", address, "pending")
 
+    def executed_nonces(self, address: str) -> int:
+        """Return how many transactions of *address* were executed; those under way are not counted."""
+        return self._zero_without_actor("eth_getTransactionCount", address, "latest")
+
     def estimate_gas(self, *, sender: str, to: str, data: bytes, value: int = 0) -> int:
         """Return a gas limit with head-room; raises RpcError when the transaction would revert."""
         request = {"from": sender, "to": to, "data": "0x" + data.hex(), "value": hex(value)}

@@ -125,13 +125,63 @@ class Balances:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PayerState:
-    """All that a quote needs, read at one height."""
+    """All that a quote needs, read at one height.
+
+    *timestamp* is the Unix time of that epoch. *permit_nonce* numbers the next deposit: a deposit uses it up,
+    so of several that were decided on by the same state one succeeds.
+    """
 
     epoch: Epoch
+    timestamp: int
     prices: PriceList
     account: Account
     approval: Approval
     balances: Balances
+    permit_nonce: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rail:
+    """A payment rail as its payer sees it. *rate* is per epoch, fees are taken from *lockup_fixed*."""
+
+    rail_id: int
+    payee: str
+    operator: str
+    rate: UsdfcUnits
+    lockup_period: Epochs
+    lockup_fixed: UsdfcUnits
+    settled_up_to: Epoch
+    end_epoch: int  # 0: not terminated
+
+    @property
+    def terminated(self) -> bool:
+        return self.end_epoch != 0
+
+    def lockup(self, epoch: int) -> UsdfcUnits:
+        """Return what is held back for the time after *epoch*; what was streamed until then comes on top."""
+        ahead = max(0, self.end_epoch - epoch) if self.terminated else self.lockup_period
+        return UsdfcUnits(self.lockup_fixed + self.rate * ahead)
+
+    @classmethod
+    def from_abi(cls, rail_id: int, struct: Struct) -> Rail:
+        return cls(
+            rail_id=rail_id,
+            payee=struct["to"],
+            operator=struct["operator"],
+            rate=UsdfcUnits(struct["paymentRate"]),
+            lockup_period=Epochs(struct["lockupPeriod"]),
+            lockup_fixed=UsdfcUnits(struct["lockupFixed"]),
+            settled_up_to=Epoch(struct["settledUpTo"]),
+            end_epoch=struct["endEpoch"],
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Statement:
+    """A payer's state and every rail it pays for that is not fully settled and over, all of one height."""
+
+    payer: PayerState
+    rails: tuple[Rail, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -157,6 +207,7 @@ class DataSet:
     live: bool
     managed: bool
     leaf_count: int  # 32-byte leaves, those of pieces scheduled for removal included
+    cdn_rail_ids: tuple[int, ...] = ()  # cache misses and CDN; empty without CDN
 
     @property
     def terminated(self) -> bool:
@@ -192,6 +243,7 @@ class DataSet:
             live=live,
             managed=managed,
             leaf_count=leaf_count,
+            cdn_rail_ids=tuple(rail for rail in (info["cacheMissRailId"], info["cdnRailId"]) if rail),
         )
 
 

@@ -1,12 +1,15 @@
 """Wallet: the transactions a user's own key sends, from simulation to receipt.
 
 Knows the payments contract, session keys and direct termination. Storage operations are not here: providers
-send those. A transaction that would revert is not sent; one that reverts is told in words.
+send those. A transaction that would revert is not sent; one that reverts is told in words; one that the node
+has forgotten is sent again, and one whose number another took is told as replaced.
 """
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Sequence
+from typing import Literal
 
 from fpin.chain.abi import function
 from fpin.chain.contracts import Chain
@@ -17,22 +20,33 @@ from fpin.chain.records import MAX_UINT256
 from fpin.chain.rpc import RpcError
 from fpin.chain.signer import Signer, Transaction
 from fpin.chain.typed_data import permission_hash, permit, split_signature
-from fpin.errors import ChainError, FpinError, NodeUnavailable, Unaffordable
-from fpin.units import short_token
+from fpin.errors import ChainError, FpinError, NodeUnavailable, Unaffordable, Unavailable
+from fpin.units import floor_token, short_token
 
 PERMIT_SECONDS = 3600
 SESSION_ORIGIN = "fpin"
 
-OnSigned = Callable[[str], None]
+OnSigned = Callable[[str, int], None]
 OnWait = Callable[[float], None]
+
+Fate = Literal["pending", "replaced", "lost"]
+"""What became of a transaction without a receipt.
+
+The node has it; another one was executed under its number, so it never will be; the node does not know it
+and its number is free: it was never sent or was dropped, and is executed if somebody sends it again.
+"""
+
+
+class Replaced(ChainError):
+    """Another transaction of the same wallet was executed in the place of ours; ours never will be."""
 
 
 class Wallet:
     """Sends transactions of *signer*.
 
-    *on_signed* hears each transaction's hash before it is sent, so that it can be written down first;
-    *on_wait* hears the seconds waited for a receipt. Every method raises `Unaffordable` or
-    `PermissionMissing` before anything is sent, `NodeUnavailable`, or what a revert means.
+    *on_signed* hears each transaction's hash and number (nonce) before it is sent, so that they can be
+    written down first; *on_wait* hears the seconds waited for a receipt. Every method raises `Unaffordable`
+    or `PermissionMissing` before anything is sent, `NodeUnavailable`, or what a revert means.
     """
 
     def __init__(
@@ -48,15 +62,17 @@ class Wallet:
         self._on_signed = on_signed
         self._on_wait = on_wait
 
-    def deposit(self, amount: int, *, approve: bool) -> Receipt:
+    def deposit(self, amount: int, *, approve: bool, permit_nonce: int | None = None) -> Receipt:
         """Move *amount* of the wallet's USDFC into its payment account; the transaction carries the permit.
 
-        With *approve* the storage service also becomes operator without limits.
+        With *approve* the storage service also becomes operator without limits. *permit_nonce* is that of
+        the state by which the amount was decided on: whichever deposit comes first uses it up, so that this
+        one is not made on top of another. Raises Unavailable when that has happened.
         """
         held = self.chain.balances(self.signer.address).usdfc
         if held < amount:
             raise Unaffordable(
-                f"the wallet {self.signer.address} holds {short_token(held)} USDFC, "
+                f"the wallet {self.signer.address} holds {floor_token(held)} USDFC, "
                 f"{short_token(amount)} USDFC is to be deposited",
                 hint="send USDFC to the wallet first",
                 held=str(held),
@@ -64,7 +80,7 @@ class Wallet:
             )
         contracts = self.chain.network.contracts
         owner, deadline = self.signer.address, self.chain.head().timestamp + PERMIT_SECONDS
-        args = (contracts.usdfc, owner, amount, deadline, *self._permit(amount, deadline))
+        args = (contracts.usdfc, owner, amount, deadline, *self._permit(amount, deadline, permit_nonce))
         if not approve:
             return self._send(PAY, "depositWithPermit", args, "depositing")
         approval = (contracts.fwss, MAX_UINT256, MAX_UINT256, self._lockup_period())
@@ -104,8 +120,13 @@ class Wallet:
     def _lockup_period(self) -> int:
         return self.chain.price_list().lockup_period
 
-    def _permit(self, amount: int, deadline: int) -> tuple[int, bytes, bytes]:
+    def _permit(self, amount: int, deadline: int, expected: int | None) -> tuple[int, bytes, bytes]:
         domain, nonce = self.chain.permit_terms(self.signer.address)
+        if expected is not None and nonce != expected:
+            raise Unavailable(
+                "another deposit from this wallet was made meanwhile; nothing was deposited on top of it",
+                hint="run it again: it looks at the account anew",
+            )
         message = permit(
             owner=self.signer.address,
             spender=self.chain.network.contracts.pay,
@@ -127,12 +148,55 @@ class Wallet:
         transaction = self._prepare(call.address, data, doing)
         raw, tx_hash = self.signer.sign_transaction(transaction)
         if self._on_signed is not None:
-            self._on_signed(tx_hash)
+            self._on_signed(tx_hash, transaction.nonce)
         self._submit(raw, tx_hash, doing)
-        receipt = self.chain.node.wait_for_receipt(tx_hash, on_wait=self._on_wait)
+        receipt = self._await(raw, tx_hash, transaction.nonce, doing)
         if not receipt.succeeded:
             raise self._failure(call.address, data, receipt, doing)
         return receipt
+
+    def _await(self, raw: bytes | None, tx_hash: str, nonce: int, doing: str) -> Receipt:
+        """Wait for a receipt; without *raw* a transaction that the node has forgotten is not sent again."""
+        looks = 0
+
+        def look(waited: float) -> None:
+            nonlocal looks
+            if self._on_wait is not None:
+                self._on_wait(waited)
+            fate = self._fate(tx_hash, nonce)
+            # Twice in a row: a node may count a transaction before it can show its receipt.
+            looks = looks + 1 if fate == "replaced" else 0
+            if looks > 1:
+                raise Replaced(
+                    f"{doing}: transaction {tx_hash} was replaced by another one of the wallet's, "
+                    f"number {nonce}",
+                    hint="look at the account before trying again",
+                    tx=tx_hash,
+                )
+            if fate == "lost" and raw is not None:
+                with contextlib.suppress(RpcError):  # a node that will not have it back says no more by that
+                    self.chain.node.send_raw(raw)
+
+        return self.chain.node.wait_for_receipt(tx_hash, on_wait=look)
+
+    def outcome(self, tx_hash: str, nonce: int) -> Receipt | Fate:
+        """Return the receipt of a transaction that an earlier run sent, or what became of it without one."""
+        found = self.chain.node.receipt(tx_hash)
+        if found is not None:
+            return found
+        fate = self._fate(tx_hash, nonce)
+        # Executed between the two questions, perhaps.
+        return self.chain.node.receipt(tx_hash) or fate if fate == "replaced" else fate
+
+    def wait_for(self, tx_hash: str, nonce: int, doing: str) -> Receipt:
+        """Wait for a transaction that an earlier run sent and the node has; raises as sending does."""
+        return self._await(None, tx_hash, nonce, doing)
+
+    def _fate(self, tx_hash: str, nonce: int) -> Fate:
+        node = self.chain.node
+        if node.knows_transaction(tx_hash):
+            return "pending"
+        return "replaced" if node.executed_nonces(self.signer.address) > nonce else "lost"
 
     def _prepare(self, to: str, data: bytes, doing: str) -> Transaction:
         node, sender = self.chain.node, self.signer.address

@@ -9,14 +9,16 @@ from typing import TYPE_CHECKING, Annotated
 from fpin.cli import exits, options
 from fpin.cli.content import STDIN, contents
 from fpin.cli.declare import Option
-from fpin.cli.output import print_json, print_text, short
+from fpin.cli.output import count, print_json, print_text, short
 from fpin.cli.session import Session
 from fpin.errors import UsageError
 from fpin.settings import DEFAULT_NETWORK
+from fpin.units import EPOCHS_PER_DAY, format_epochs, parse_token
 
 if TYPE_CHECKING:
     from fpin.backends.base import Wish
-    from fpin.flows.add import AddResult
+    from fpin.flows.add import AddResult, CostResult
+    from fpin.flows.funding import Ceilings
 
 DEFAULT_COPIES = 2
 Copies = Annotated[
@@ -36,6 +38,29 @@ DataSets = Annotated[
 MaxCost = Annotated[
     str | None,
     Option(metavar="USDFC", help="Refuse to store it if a month costs more."),
+]
+
+AutoFund = Annotated[
+    bool,
+    Option(
+        "--auto-fund",
+        help="Deposit what is missing from the wallet, and let the storage service use the account.",
+    ),
+]
+MinRunwayDays = Annotated[
+    int,
+    Option(
+        min=0,
+        metavar="N",
+        help="Refuse, or with --auto-fund deposit, unless the account lasts N days afterwards.",
+    ),
+]
+MaxDeposit = Annotated[
+    str | None, Option(metavar="USDFC", help="With --auto-fund: deposit no more than this in one run.")
+]
+MaxBalance = Annotated[
+    str | None,
+    Option(metavar="USDFC", help="With --auto-fund: deposit no further than up to this balance."),
 ]
 
 Name = Annotated[str | None, Option(help="Name of the pin; it is written on chain too.")]
@@ -63,6 +88,10 @@ def add(
     hidden: options.Hidden = False,
     exclude: options.Exclude = None,
     max_cost: MaxCost = None,
+    auto_fund: AutoFund = False,
+    min_runway_days: MinRunwayDays = 0,
+    max_deposit: MaxDeposit = None,
+    max_balance: MaxBalance = None,
     wait_for: WaitFor = "advertised",
     dry_run: DryRun = False,
     json: options.Json = False,
@@ -76,9 +105,10 @@ def add(
     from fpin.flows import add as flow
 
     session = Session(network=network, rpc_url=rpc_url, json=json, quiet=quiet, verbose=verbose)
-    wish = make_wish(copies, provider, exclude_provider, data_set)
+    wish = make_wish(copies, provider, exclude_provider, data_set, min_runway_days)
     pairs = pairs_of(metadata)
     ceiling = amount(max_cost)
+    ceilings = ceilings_of(max_deposit, max_balance)
     with (
         session.printer() as printer,
         session.services(printer) as services,
@@ -92,6 +122,8 @@ def add(
             name=name,
             metadata=pairs,
             max_cost=ceiling,
+            auto_fund=auto_fund,
+            ceilings=ceilings,
             wait_for=wait_for,
             dry_run=dry_run,
         )
@@ -136,14 +168,28 @@ def cost(
     elif quiet:
         print_text(result.cost.per_month)
     else:
-        print_text(f"a month   {short(result.cost.per_month)} {result.cost.token}")
-        print_text(f"fees now  {short(result.cost.fees)} {result.cost.token}")
-        print_text(
-            f"locked    {short(result.cost.locked)} {result.cost.token}, yours again when it is removed"
-        )
-        for sentence in result.shortfalls:
-            print_text(f"not yet:  {sentence}")
+        _show_cost(result)
     return exits.DONE
+
+
+def _show_cost(result: CostResult) -> None:
+    cost = result.cost
+    print_text(
+        f"a month   {short(cost.per_month)} {cost.token}, {short(cost.flat_per_month)} of it flat for "
+        f"{count(result.new_data_sets, 'new data set')}"
+    )
+    print_text(f"fees now  {short(cost.fees)} {cost.token}")
+    if parse_token(cost.earlier_fees):
+        print_text(f"          {short(cost.earlier_fees)} {cost.token} of earlier removals becomes due too")
+    print_text(
+        f"locked    {short(cost.locked)} {cost.token}, fees included; the rest is yours again when it ends"
+    )
+    if result.runway is not None and not result.shortfalls:
+        print_text(f"lasts     {format_epochs(result.runway)} with what is deposited now")
+    for sentence in result.shortfalls:
+        print_text(f"not yet:  {sentence}")
+    if result.remedy:
+        print_text(f"          {result.remedy}")
 
 
 def tell(session: Session, result: AddResult, wait_for: str) -> int:
@@ -178,7 +224,11 @@ def _show(result: AddResult, wait_for: str) -> None:
 
 
 def make_wish(
-    copies: int | None, provider: list[int] | None, exclude: list[int] | None, data_set: list[int] | None
+    copies: int | None,
+    provider: list[int] | None,
+    exclude: list[int] | None,
+    data_set: list[int] | None,
+    min_runway_days: int = 0,
 ) -> Wish:
     from fpin.backends.base import Wish
 
@@ -192,7 +242,24 @@ def make_wish(
         provider_ids=tuple(provider or ()),
         exclude_provider_ids=tuple(exclude or ()),
         data_set_ids=tuple(data_set or ()),
+        runway=min_runway_days * EPOCHS_PER_DAY,
     )
+
+
+def ceilings_of(max_deposit: str | None, max_balance: str | None) -> Ceilings:
+    """Return how far --auto-fund may go; both options mean nothing without it."""
+    from fpin.flows.funding import Ceilings
+
+    return Ceilings(
+        max_deposit=_units(max_deposit, "--max-deposit"), max_balance=_units(max_balance, "--max-balance")
+    )
+
+
+def _units(text: str | None, option: str) -> int | None:
+    try:
+        return None if text is None else parse_token(text)
+    except ValueError as exc:
+        raise UsageError(f"{option} {text!r} is not an amount", hint="a number such as 2.5") from exc
 
 
 def pairs_of(texts: list[str] | None) -> tuple[tuple[str, str], ...]:

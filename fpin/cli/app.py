@@ -28,11 +28,13 @@ app = Group(
         ),
         "payments": Group(
             "payments",
-            help="The account that pays: look at it, fill it.",
+            help="The account that pays: look at it, fill it, take back what is free.",
             commands={
                 "status": "fpin.cli.payments:payments_status",
                 "setup": "fpin.cli.payments:payments_setup",
                 "deposit": "fpin.cli.payments:payments_deposit",
+                "withdraw": "fpin.cli.payments:payments_withdraw",
+                "fund": "fpin.cli.payments:payments_fund",
             },
         ),
         "provider": Group(

@@ -33,6 +33,10 @@ def import_car(
         bool, Option("--allow-missing", help="Store it even if the DAG below the root has gaps.")
     ] = False,
     max_cost: add.MaxCost = None,
+    auto_fund: add.AutoFund = False,
+    min_runway_days: add.MinRunwayDays = 0,
+    max_deposit: add.MaxDeposit = None,
+    max_balance: add.MaxBalance = None,
     wait_for: add.WaitFor = "advertised",
     dry_run: add.DryRun = False,
     json: options.Json = False,
@@ -47,9 +51,10 @@ def import_car(
     from fpin.flows.imports import CarContent
 
     session = Session(network=network, rpc_url=rpc_url, json=json, quiet=quiet, verbose=verbose)
-    wish = add.make_wish(copies, provider, exclude_provider, data_set)
+    wish = add.make_wish(copies, provider, exclude_provider, data_set, min_runway_days)
     pairs = add.pairs_of(metadata)
     ceiling = add.amount(max_cost)
+    ceilings = add.ceilings_of(max_deposit, max_balance)
     root_cid = _parse(root)
     with (
         session.printer() as printer,
@@ -64,6 +69,8 @@ def import_car(
             name=name,
             metadata=pairs,
             max_cost=ceiling,
+            auto_fund=auto_fund,
+            ceilings=ceilings,
             wait_for=wait_for,
             dry_run=dry_run,
         )

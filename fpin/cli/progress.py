@@ -186,6 +186,10 @@ def sentence(event: Event, *, verbose: bool = False) -> str | None:
             )
         case events.RemovalSeen():
             return _removal(event)
+        case events.PaymentSent():
+            return _payment(event)
+        case events.PaymentEnded():
+            return f"confirmed: transaction {event.tx}" if verbose else None
         case events.Waiting():
             return f"waiting for {event.what}"
         case events.Noted():
@@ -200,8 +204,21 @@ def _quoted(event: events.Quoted) -> str:
         f"{short(event.fees)} in fees now, {short(event.locked)} locked while stored"
     )
     if event.new_data_sets:
-        text += f" ({count(event.new_data_sets, 'new data set')})"
+        flat = f"{short(event.flat_per_month)} a month of it flat"
+        text += f" ({count(event.new_data_sets, 'new data set')}, {flat})"
+
     return text
+
+
+def _payment(event: events.PaymentSent) -> str:
+    what = {
+        "setup": f"depositing {event.amount} {event.token} from {event.wallet}, "
+        "and approving the storage service",
+        "deposit": f"depositing {event.amount} {event.token} from {event.wallet}",
+        "approve": f"approving the storage service for the account of {event.wallet}",
+        "withdraw": f"withdrawing {event.amount} {event.token} to {event.wallet}",
+    }[event.doing]
+    return f"{what}: transaction {event.tx}"
 
 
 def _removal(event: events.RemovalSeen) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -10,6 +11,7 @@ from fpin import events
 from fpin.backends.base import Cost, Offer, PieceSource, Place, Wish
 from fpin.errors import Unaffordable, UsageError
 from fpin.events import OnEvent, ignore
+from fpin.flows.funding import Ceilings, grant, top_up
 from fpin.flows.packing import Content, lay_out
 from fpin.flows.report import PieceReport, report_pieces
 from fpin.flows.route import NOT_ASKED, RoutingReport, check_routing, urls
@@ -17,7 +19,7 @@ from fpin.flows.services import Services
 from fpin.flows.sources import Hashed, LaidOut, Source
 from fpin.ipld.cid import format_cid
 from fpin.store import ON_CHAIN, UNDER_WAY, Copy, CopyState, NewPiece, Pin
-from fpin.units import parse_token, short_token
+from fpin.units import format_token, parse_token, short_token
 
 GOALS = ("parked", "confirmed", "advertised", "retrievable")
 
@@ -33,6 +35,8 @@ class AddRequest:
     name: str | None = None
     metadata: tuple[tuple[str, str], ...] = ()  # of each piece, on chain
     max_cost: Decimal | None = None  # tokens a month
+    auto_fund: bool = False  # deposit what is missing, and let the storage service use the account
+    ceilings: Ceilings = field(default_factory=Ceilings)  # of what is deposited unasked
     wait_for: str = "advertised"
     dry_run: bool = False
 
@@ -73,8 +77,11 @@ def add(services: Services, request: AddRequest, *, on_event: OnEvent = ignore) 
     _quoted(offer, on_event)
     # What was added from here before may need nothing more; only its root CID can tell.
     if not _known_path(services, request) or request.dry_run:
-        _check_means(offer, request.max_cost)
+        _check_means(offer, request)
     if request.dry_run:
+        if request.auto_fund and offer.funding.deposit:
+            amount = format_token(grant(offer.funding, request.ceilings, offer.cost.token))
+            on_event(events.Noted(text=f"{amount} {offer.cost.token} would be deposited"))
         return _planned(services, request, laid_out, offer)
     hashed = laid_out.hash(on_event=on_event)
     _check_names(services, request, format_cid(hashed.root_cid))
@@ -113,13 +120,19 @@ def _put(
 ) -> Offer:
     """Bring *pin* to where it is wanted; return what that took, nothing where it is there already."""
     sizes = {piece_cid: piece.size for piece_cid, piece in sources.items()}
-    rest = services.backend.offer_rest(pin, sizes, request.wish, on_event=on_event)
-    if _held_everywhere(pin, rest.places, sources):
-        on_event(events.Noted(text="it is stored already: nothing is uploaded and nothing paid"))
+    paying = services.backend.paying(on_event=on_event) if request.auto_fund else contextlib.nullcontext()
+    with paying:
+        rest = services.backend.offer_rest(pin, sizes, request.wish, on_event=on_event)
+        held = _held_everywhere(pin, rest.places, sources)
+        if held:
+            on_event(events.Noted(text="it is stored already: nothing is uploaded and nothing paid for it"))
+        elif rest.places != offer.places or rest.new_data_sets != offer.new_data_sets:
+            _quoted(rest, on_event)
+        _check_means(rest, request)
+        if request.auto_fund:
+            top_up(services, rest, request.ceilings, on_event=on_event)
+    if held:
         return rest
-    if rest.places != offer.places or rest.new_data_sets != offer.new_data_sets:
-        _quoted(rest, on_event)
-    _check_means(rest, request.max_cost)
     park_only = request.wait_for == "parked"
     services.backend.put(pin, sources, rest.places, park_only=park_only, on_event=on_event)
     return rest
@@ -139,6 +152,8 @@ class CostResult:
     cost: Cost
     shortfalls: tuple[str, ...]
     remedy: str | None
+    missing: str  # decimal amount to deposit; "0" when there is enough
+    runway: int | None  # epochs that the account lasts afterwards, without a deposit; None: nothing spends
 
 
 def price(services: Services, content: Content, wish: Wish, *, on_event: OnEvent = ignore) -> CostResult:
@@ -156,6 +171,8 @@ def price(services: Services, content: Content, wish: Wish, *, on_event: OnEvent
         cost=offer.cost,
         shortfalls=offer.shortfalls,
         remedy=offer.remedy,
+        missing=offer.missing,
+        runway=offer.runway,
     )
 
 
@@ -288,6 +305,7 @@ def _quoted(offer: Offer, on_event: OnEvent) -> None:
         events.Quoted(
             copies=len(offer.places),
             per_month=offer.cost.per_month,
+            flat_per_month=offer.cost.flat_per_month,
             fees=offer.cost.fees,
             locked=offer.cost.locked,
             token=offer.cost.token,
@@ -304,8 +322,9 @@ def _quoted(offer: Offer, on_event: OnEvent) -> None:
         on_event(events.Noted(text=f"only {len(offer.places)} of {offer.wish.copies} providers answer now"))
 
 
-def _check_means(offer: Offer, max_cost: Decimal | None) -> None:
-    """Raise Unaffordable when *offer* costs more than the user or the account allows."""
+def _check_means(offer: Offer, request: AddRequest) -> None:
+    """Raise Unaffordable when *offer* costs more than the user, the account or the wallet allows."""
+    max_cost = request.max_cost
     if max_cost is not None and Decimal(offer.cost.per_month) > max_cost:
         cost = short_token(parse_token(offer.cost.per_month), digits=6)
         raise Unaffordable(
@@ -313,7 +332,9 @@ def _check_means(offer: Offer, max_cost: Decimal | None) -> None:
             hint="raise --max-cost, or ask for fewer copies",
             per_month=offer.cost.per_month,
         )
-    if offer.shortfalls:
+    if request.auto_fund:
+        grant(offer.funding, request.ceilings, offer.cost.token)
+    elif offer.shortfalls:
         raise Unaffordable(
             "; ".join(offer.shortfalls), hint=offer.remedy, missing=offer.missing, token=offer.cost.token
         )

@@ -1,4 +1,4 @@
-"""What fpin remembers: pins, pieces, copies and a journal of their transitions, in one SQLite file.
+"""What fpin remembers: pins, pieces, copies, a journal of their transitions, and payments, in SQLite.
 
 Knows nothing of chains, providers or how a state is proved; callers do, and say so by calling the
 function named after the transition. Each function is one SQLite transaction that is on disk when it
@@ -9,12 +9,15 @@ from fpin.store.db import NewPiece, Store
 from fpin.store.model import (
     LEAVING,
     ON_CHAIN,
+    OPEN,
     THERE,
     UNDER_WAY,
     UNFINISHED,
     WAITING,
     Copy,
     CopyState,
+    Payment,
+    PaymentState,
     Piece,
     Pin,
     Submission,
@@ -23,6 +26,7 @@ from fpin.store.model import (
 __all__ = [
     "LEAVING",
     "ON_CHAIN",
+    "OPEN",
     "THERE",
     "UNDER_WAY",
     "UNFINISHED",
@@ -30,6 +34,8 @@ __all__ = [
     "Copy",
     "CopyState",
     "NewPiece",
+    "Payment",
+    "PaymentState",
     "Piece",
     "Pin",
     "Store",

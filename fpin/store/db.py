@@ -7,7 +7,7 @@ import functools
 import json
 import sqlite3
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Concatenate, ParamSpec, TypeVar
@@ -15,7 +15,17 @@ from typing import Concatenate, ParamSpec, TypeVar
 from fpin.errors import LocalError
 from fpin.store.lock import hold
 from fpin.store.migrations import MIGRATIONS
-from fpin.store.model import ON_CHAIN, UNDER_WAY, Copy, CopyState, Piece, Pin, Submission
+from fpin.store.model import (
+    ON_CHAIN,
+    UNDER_WAY,
+    Copy,
+    CopyState,
+    Payment,
+    PaymentState,
+    Piece,
+    Pin,
+    Submission,
+)
 
 _P = ParamSpec("_P")
 _T = TypeVar("_T")
@@ -24,6 +34,9 @@ _COPY_COLUMNS = """
     c.copy, c.piece, c.provider_id, c.provider_url, c.state, c.reason, c.uploaded, c.submission,
     c.data_set_id, c.piece_id, s.tx, c.ad_cid, c.removal_tx, c.removal_ad_cid, c.changed
 """
+
+
+_PAYMENT_COLUMNS = "payment, wallet, doing, amount, nonce, tx, state, reason"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,6 +107,13 @@ class Store:
         Two at once would each plan, sign and pay for the same copy. *on_wait* is called where one is at it.
         """
         with hold(self._path.parent / "locks" / f"pin-{pin}", on_wait=on_wait):
+            yield
+
+    @contextlib.contextmanager
+    def alone_with_wallet(self, chain_id: int, wallet: str, *, on_wait: Callable[[], None]) -> Iterator[None]:
+        """Let no other process of this user send payments of *wallet* meanwhile."""
+        name = f"wallet-{chain_id}-{wallet.lower()}"
+        with hold(self._path.parent / "locks" / name, on_wait=on_wait):
             yield
 
     # Reading
@@ -203,6 +223,25 @@ class Store:
         )
         return str(row.fetchone()[0])
 
+    @_told
+    def payment(self, payment: int) -> Payment:
+        row = self._db.execute(
+            f"SELECT {_PAYMENT_COLUMNS} FROM payments WHERE payment = ?", (payment,)
+        ).fetchone()
+        return _payment(row)
+
+    @_told
+    def payments(self, chain_id: int, wallet: str, states: Collection[PaymentState]) -> list[Payment]:
+        """Return the payments of *wallet* that are in one of *states*, oldest first."""
+        rows = self._db.execute(
+            f"""
+            SELECT {_PAYMENT_COLUMNS} FROM payments
+            WHERE chain_id = ? AND wallet = ? AND state IN ({", ".join("?" * len(states))}) ORDER BY payment
+            """,
+            (chain_id, wallet, *states),
+        )
+        return [_payment(row) for row in rows.fetchall()]
+
     def _pieces(self, pin: int) -> tuple[Piece, ...]:
         copies: dict[int, list[Copy]] = {}
         rows = self._db.execute(
@@ -298,8 +337,12 @@ class Store:
         return self.pin(pin)
 
     def forget(self, chain_id: int) -> int:
-        """Forget every pin on *chain_id*, which is no more; returns how many. The journal stays."""
+        """Forget every pin and payment on *chain_id*, which is no more; returns how many pins.
+
+        The journal stays.
+        """
         with self._transaction():
+            self._db.execute("DELETE FROM payments WHERE chain_id = ?", (chain_id,))
             return self._db.execute("DELETE FROM pins WHERE chain_id = ?", (chain_id,)).rowcount
 
     def _drop_pieces(self, pin: int, *, keep: set[str]) -> None:
@@ -513,6 +556,31 @@ class Store:
             self._move(copy, CopyState.GONE, data_set_id=row["data_set_id"], piece_id=row["piece_id"])
         return bytes(row["root_cid"])
 
+    # Writing: payments
+
+    def record_payment(
+        self, *, chain_id: int, wallet: str, doing: str, amount: int, nonce: int, tx: str
+    ) -> Payment:
+        """A payment was signed and is about to be sent."""
+        with self._transaction():
+            cursor = self._db.execute(
+                """
+                INSERT INTO payments (chain_id, wallet, doing, amount, nonce, tx, state, created, changed)
+                VALUES (?1, ?2, ?3, ?4, ?5, ?6, 'signed', ?7, ?7)
+                """,
+                (chain_id, wallet, doing, str(amount), nonce, tx, _now()),
+            )
+            return self.payment(int(cursor.lastrowid or 0))
+
+    def mark_payment(self, payment: int, state: PaymentState, *, reason: str | None = None) -> Payment:
+        """Write down what became of a payment, by what the chain said."""
+        with self._transaction():
+            self._db.execute(
+                "UPDATE payments SET state = ?, reason = ?, changed = ? WHERE payment = ?",
+                (state, reason, _now(), payment),
+            )
+            return self.payment(payment)
+
     # Below
 
     def _move(self, copy: int, state: CopyState, **detail: object) -> None:
@@ -582,6 +650,13 @@ def _copy(row: sqlite3.Row) -> Copy:
     fields["state"] = CopyState(fields["state"])
     fields["uploaded"] = bool(fields["uploaded"])
     return Copy(**fields)
+
+
+def _payment(row: sqlite3.Row) -> Payment:
+    fields = dict(row)
+    fields["amount"] = int(fields["amount"])
+    fields["state"] = PaymentState(fields["state"])
+    return Payment(**fields)
 
 
 def _piece(row: sqlite3.Row, copies: Sequence[Copy]) -> Piece:

@@ -96,7 +96,30 @@ def _m002_when_an_add_was_seen(db: sqlite3.Connection) -> None:
     db.execute("ALTER TABLE submissions ADD COLUMN epoch INTEGER")
 
 
+def _m003_payments(db: sqlite3.Connection) -> None:
+    # Amounts are decimal TEXT for the same reason.
+    db.execute(
+        """
+        CREATE TABLE payments (
+            payment INTEGER PRIMARY KEY,
+            chain_id INTEGER NOT NULL,
+            wallet TEXT NOT NULL,
+            doing TEXT NOT NULL,
+            amount TEXT NOT NULL,
+            nonce INTEGER NOT NULL,
+            tx TEXT NOT NULL,
+            state TEXT NOT NULL,
+            reason TEXT,
+            created INTEGER NOT NULL,
+            changed INTEGER NOT NULL
+        )
+        """
+    )
+    db.execute("CREATE INDEX payments_by_wallet ON payments (chain_id, wallet, state)")
+
+
 MIGRATIONS: tuple[Callable[[sqlite3.Connection], None], ...] = (
     _m001_pins_pieces_copies,
     _m002_when_an_add_was_seen,
+    _m003_payments,
 )

@@ -18,6 +18,14 @@ and on the way out::
     removed              no longer live on chain
     unadvertised         the provider's removal advertisement was seen
     gone                 … and the indexer has forgotten the record
+
+States of a payment, a transaction that the wallet itself sends::
+
+    signed       its hash is written down; it may or may not have been sent
+    done         executed
+    failed       executed and refused by the contract; `reason` says why
+    lost         no node knew it and its number was free; it may still be executed
+    replaced     another transaction was executed under its number; it never will be
 """
 
 from __future__ import annotations
@@ -47,6 +55,31 @@ UNDER_WAY = frozenset({CopyState.SIGNED, CopyState.SUBMITTED})  # may be on chai
 UNFINISHED = WAITING | UNDER_WAY
 THERE = ON_CHAIN | {CopyState.REMOVING, CopyState.SCHEDULED}  # at the provider until the chain lets it go
 LEAVING = frozenset({CopyState.REMOVING, CopyState.SCHEDULED, CopyState.REMOVED, CopyState.UNADVERTISED})
+
+
+class PaymentState(StrEnum):
+    SIGNED = "signed"
+    DONE = "done"
+    FAILED = "failed"
+    LOST = "lost"
+    REPLACED = "replaced"
+
+
+OPEN = frozenset({PaymentState.SIGNED, PaymentState.LOST})  # may be executed any moment
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Payment:
+    """A transaction by which a wallet moves its own money, or says who may."""
+
+    payment: int  # row
+    wallet: str
+    doing: str  # what for: setup, deposit, approve, withdraw
+    amount: int  # base units; 0 where nothing moves
+    nonce: int  # the transaction's number in its wallet
+    tx: str
+    state: PaymentState
+    reason: str | None  # why it failed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -64,6 +64,7 @@ def payer_state(
     }
     values: dict[str, Any] = {
         "epoch": epoch,
+        "timestamp": 0,
         "prices": price_list(),
         "account": Account(**account),
         "approval": Approval(
@@ -75,5 +76,6 @@ def payer_state(
             max_lockup_period=86400,
         ),
         "balances": Balances(fil=0, usdfc=0),  # type: ignore[arg-type]
+        "permit_nonce": 0,
     }
     return PayerState(**{**values, **fields})

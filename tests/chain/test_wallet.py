@@ -69,7 +69,8 @@ def test_a_wallet_without_fil_is_told_so(world: World) -> None:
 def test_the_hash_is_known_before_anything_is_sent(world: World) -> None:
     heard: list[tuple[str, object]] = []
 
-    def on_signed(tx_hash: str) -> None:
+    def on_signed(tx_hash: str, nonce: int) -> None:
+        assert nonce == world.chain.node.next_nonce(READY.address)
         heard.append((tx_hash, world.chain.node.receipt(tx_hash)))
 
     receipt = Wallet(world.chain, READY, on_signed=on_signed).withdraw(1)

@@ -92,7 +92,7 @@ def test_one_more_copy_costs_one_copy(tenant: Tenant, note: Path) -> None:
     nothing = tenant.here("add", note, "--copies", "2", "--max-cost", "0", "--json")
     assert more == one
     assert nothing.code == 0, nothing.stderr
-    assert nothing.json["cost"] == {"per_month": "0", "fees": "0", "locked": "0", "token": "USDFC"}
+    assert set(nothing.json["cost"].values()) == {"0", "USDFC"}
 
 
 def test_copies_in_a_terminated_data_set_do_not_count(tenant: Tenant, note: Path) -> None:

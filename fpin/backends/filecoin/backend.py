@@ -3,34 +3,36 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import replace
 
 from fpin import events, routing
 from fpin.backends.base import (
     AccountReport,
-    Cost,
     DataSetReport,
     Finding,
+    Funding,
     Offer,
+    Paid,
     PieceSource,
     Place,
     Proof,
     ProviderReport,
+    StatementReport,
     Wish,
 )
-from fpin.backends.filecoin import removing
+from fpin.backends.filecoin import accounting, removing
 from fpin.backends.filecoin.account import Account
 from fpin.backends.filecoin.adding import DATA_SET_METADATA, Adding
 from fpin.backends.filecoin.checkup import checkup
 from fpin.backends.filecoin.forks import see_forks
 from fpin.backends.filecoin.moving import see_moves
-from fpin.chain.account import standing
-from fpin.chain.costs import CopyPlan, Quote, billed_size, quote
+from fpin.backends.filecoin.paying import Paying
+from fpin.chain.costs import CopyPlan, billed_size, quote
 from fpin.chain.limits import check_piece_metadata
 from fpin.chain.provider_record import is_web_address
 from fpin.chain.records import Market
 from fpin.chain.selection import Candidate, Selection, find_reusable_data_set, select, select_data_sets
-from fpin.chain.wallet import Wallet
 from fpin.errors import (
     ChainError,
     FpinError,
@@ -46,15 +48,8 @@ from fpin.provider.api import ProviderApi
 from fpin.provider.results import PieceStatus
 from fpin.routing import Gate, Indexer, Peers, Publisher
 from fpin.routing.peer_id import from_capability
-from fpin.store import ON_CHAIN, UNDER_WAY, WAITING, Copy, Pin
-from fpin.units import EPOCHS_PER_MONTH, format_token, short_token
-
-_APPROVALS = {
-    "not-approved": "the storage service may not use your payment account yet",
-    "rate-allowance": "the storage service's rate allowance is used up",
-    "lockup-allowance": "the storage service's lockup allowance is used up",
-    "lockup-period": "the storage service may not lock funds for as long as it needs",
-}
+from fpin.store import ON_CHAIN, UNDER_WAY, WAITING, Copy, Payment, Pin
+from fpin.units import format_token
 
 
 class FilecoinBackend:
@@ -144,15 +139,19 @@ class FilecoinBackend:
             for one, sizes in chosen
             if sizes
         ]
-        priced = quote(plans, self._account.chain.payer_state(self._account.payer))
+        state = self._account.chain.payer_state(self._account.payer)
+        priced = quote(plans, state, extra_runway=wish.runway)
+        funding = accounting.funding(priced, state)
         return Offer(
             wish=wish,
             places=tuple(_place(candidate) for candidate, _ in chosen),
-            cost=_cost(priced),
+            cost=accounting.cost(priced),
             new_data_sets=priced.new_data_sets,
-            shortfalls=_shortfalls(priced) if plans else (),
-            remedy=_remedy(priced, self.network) if plans else None,
-            missing=format_token(priced.deposit if priced.shortfall else 0),
+            shortfalls=accounting.shortfalls(priced, wish.runway),
+            remedy=accounting.remedy(priced, self.network),
+            missing=format_token(funding.deposit),
+            funding=funding,
+            runway=priced.runway_after,
         )
 
     def _healthy(self, selection: Selection, on_event: OnEvent) -> list[Candidate]:
@@ -266,20 +265,38 @@ class FilecoinBackend:
         if self._account.signer is None:
             return None
         owner = self._account.payer
-        state = self._account.chain.payer_state(owner)
-        now = standing(state.account, state.epoch)
-        return AccountReport(
-            address=owner,
-            token="USDFC",
-            wallet=format_token(state.balances.usdfc),
-            gas=format_token(state.balances.fil),
-            funds=format_token(state.account.funds),
-            available=format_token(now.available),
-            per_month=format_token(now.lockup_rate * EPOCHS_PER_MONTH),
-            debt=format_token(now.debt),
-            runway=now.runway,
-            approved=state.approval.approved,
+        return accounting.account_report(owner, self._account.chain.payer_state(owner))
+
+    def statement(
+        self, offer: Offer | None, *, days: Sequence[int] = ()
+    ) -> tuple[AccountReport, StatementReport] | None:
+        if self._account.signer is None:
+            return None
+        owner = self._account.payer
+        statement = self._account.chain.statement(owner)
+        data_sets = self._account.chain.client_data_sets(owner)
+        return accounting.account_report(owner, statement.payer), accounting.statement_report(
+            statement, data_sets, adding=offer.cost if offer else None, days=days
         )
+
+    # the wallet's money
+
+    def lacking(self, *, runway: int) -> Funding:
+        state = self._account.chain.payer_state(self._account.payer)
+        return accounting.funding(quote((), state, extra_runway=runway), state)
+
+    def paying(self, *, on_event: OnEvent) -> AbstractContextManager[tuple[Payment, ...]]:
+        return Paying(account=self._account, on_event=on_event).turn()
+
+    def deposit(
+        self, amount: int, *, approve: bool, ticket: int | None = None, on_event: OnEvent
+    ) -> Paid | None:
+        return Paying(account=self._account, on_event=on_event).deposit(
+            amount, approve=approve, ticket=ticket
+        )
+
+    def withdraw(self, amount: int, *, on_event: OnEvent) -> Paid:
+        return Paying(account=self._account, on_event=on_event).withdraw(amount)
 
     def providers(self) -> tuple[ProviderReport, ...]:
         chain = self._account.chain
@@ -308,12 +325,6 @@ class FilecoinBackend:
             )
             for found in self._account.chain.client_data_sets(self._account.payer)
         )
-
-    def deposit(self, amount: int, *, approve: bool) -> str | None:
-        wallet = Wallet(self._account.chain, self._account.key)
-        if amount:
-            return wallet.deposit(amount, approve=approve).tx_hash
-        return wallet.approve_service().tx_hash if approve else None
 
     def proofs(self, pin: Pin) -> dict[int, Proof]:
         held = [copy for copy in pin.copies if copy.data_set_id is not None and copy.state in ON_CHAIN]
@@ -386,34 +397,3 @@ def _place(candidate: Candidate) -> Place:
         data_set_id=candidate.data_set.data_set_id if candidate.data_set else None,
         reason=candidate.reason,
     )
-
-
-def _cost(priced: Quote) -> Cost:
-    return Cost(
-        per_month=format_token(priced.per_month),
-        fees=format_token(priced.fees),
-        locked=format_token(priced.locked),
-        token="USDFC",
-    )
-
-
-def _shortfalls(priced: Quote) -> tuple[str, ...]:
-    problems = priced.approval_problems
-    if "not-approved" in problems:
-        problems = ("not-approved",)  # of a service that may do nothing, the allowances say nothing
-    sentences = [_APPROVALS[code] for code in problems]
-    if priced.shortfall:
-        sentences.append(
-            f"the payment account has {short_token(priced.available)} USDFC free and needs "
-            f"{short_token(priced.required)}"
-        )
-    return tuple(sentences)
-
-
-def _remedy(priced: Quote, network: str) -> str | None:
-    if priced.affordable:
-        return None
-    amount = short_token(priced.deposit) if priced.shortfall else None
-    if priced.approval_problems:
-        return f"fpin payments setup --network {network}" + (f" --deposit {amount}" if amount else "")
-    return f"fpin payments deposit {amount} --network {network}"

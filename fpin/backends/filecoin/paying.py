@@ -1,0 +1,171 @@
+"""The wallet's own payments: one at a time, each written down before it is sent and looked for afterwards.
+
+Knows how a run that was killed is continued without paying twice: the hash and the number of a transaction
+are in the store before it is sent, a number is executed once, and a deposit's permit is good for one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+
+from fpin import events
+from fpin.backends.base import Paid
+from fpin.backends.filecoin.account import Account, why_failed
+from fpin.chain.account import standing
+from fpin.chain.node import Receipt
+from fpin.chain.wallet import Replaced, Wallet
+from fpin.errors import FpinError, Unaffordable, Unavailable
+from fpin.events import OnEvent
+from fpin.store import OPEN, Payment, PaymentState
+from fpin.units import floor_token, format_token, round_token, short_token
+
+TOKEN = "USDFC"
+
+_WORDS = {
+    "setup": "a deposit of {amount} USDFC with the storage service's approval",
+    "deposit": "a deposit of {amount} USDFC",
+    "approve": "the storage service's approval",
+    "withdraw": "a withdrawal of {amount} USDFC",
+}
+
+
+@dataclass(kw_only=True)
+class Paying:
+    """The payments of one wallet. Send inside a `turn`."""
+
+    account: Account
+    on_event: OnEvent
+
+    @contextmanager
+    def turn(self) -> Iterator[tuple[Payment, ...]]:
+        """Be alone with the wallet; hand back the payments of earlier runs of which the end is known now."""
+        chain_id, wallet = self.account.chain.network.chain_id, self.account.key.address
+
+        def waiting() -> None:
+            self.on_event(events.Waiting(what="another fpin that moves money of this wallet"))
+
+        with self.account.store.alone_with_wallet(chain_id, wallet, on_wait=waiting):
+            earlier = [self._find(old) for old in self.account.store.payments(chain_id, wallet, OPEN)]
+            yield tuple(payment for payment in earlier if payment.state not in OPEN)
+
+    def deposit(self, amount: int, *, approve: bool, ticket: int | None = None) -> Paid | None:
+        if approve:
+            chain = self.account.chain
+            period = chain.price_list().lockup_period
+            approve = not chain.approval(self.account.key.address).is_maximal(period)
+        if not amount:
+            return self._pay("approve", 0, Wallet.approve_service) if approve else None
+        return self._pay(
+            "setup" if approve else "deposit",
+            amount,
+            lambda wallet: wallet.deposit(amount, approve=approve, permit_nonce=ticket),
+        )
+
+    def withdraw(self, amount: int) -> Paid:
+        state = self.account.chain.payer_state(self.account.key.address)
+        now = standing(state.account, state.epoch)
+        if amount > now.available or now.debt:
+            free = 0 if now.debt else now.available
+            locked = state.account.funds - free
+            raise Unaffordable(
+                f"{short_token(amount)} {TOKEN} asked for, {floor_token(free)} {TOKEN} of "
+                f"{floor_token(state.account.funds)} are free: {round_token(locked)} are locked for what is "
+                f"stored",
+                hint="what is locked comes free when data sets end; "
+                "fpin payments withdraw --all takes what is free now",
+                amount=format_token(amount),
+                available=format_token(free),
+                locked=format_token(locked),
+                debt=format_token(now.debt),
+            )
+        return self._pay("withdraw", amount, lambda wallet: wallet.withdraw(amount))
+
+    def _pay(self, doing: str, amount: int, send: Callable[[Wallet], Receipt]) -> Paid:
+        payment: Payment | None = None
+
+        def on_signed(tx: str, nonce: int) -> None:
+            nonlocal payment
+            payment = self.account.store.record_payment(
+                chain_id=self.account.chain.network.chain_id,
+                wallet=self.account.key.address,
+                doing=doing,
+                amount=amount,
+                nonce=nonce,
+                tx=tx,
+            )
+            self.on_event(
+                events.PaymentSent(
+                    doing=doing, amount=format_token(amount), token=TOKEN, wallet=payment.wallet, tx=tx
+                )
+            )
+
+        try:
+            receipt = send(Wallet(self.account.chain, self.account.key, on_signed=on_signed))
+        except Unavailable:
+            raise  # it may be executed all the same, so it stays the one to ask for
+        except FpinError:
+            if payment is not None:
+                with suppress(Unavailable):  # then the next run asks
+                    self._see(payment)
+            raise
+        assert payment is not None  # there is no receipt of what was not signed
+        self.account.store.mark_payment(payment.payment, PaymentState.DONE)
+        gas = None if receipt.fee is None else format_token(receipt.fee)
+        self.on_event(events.PaymentEnded(doing=doing, tx=receipt.tx_hash, gas=gas))
+        return Paid(tx=receipt.tx_hash, gas=gas)
+
+    # what became of earlier ones
+
+    def _find(self, old: Payment) -> Payment:
+        """Wait for *old* if it is under way, and say what became of it."""
+        what = f"{_WORDS[old.doing].format(amount=round_token(old.amount))} in transaction {old.tx}"
+        self.account.chain.connect()  # never conclude anything from another chain
+        now = self._see(old)
+        if now.state is PaymentState.SIGNED:
+            self.on_event(events.Waiting(what=f"{what}, which an earlier run sent"))
+            with suppress(Replaced):  # which is told below
+                self._wallet().wait_for(old.tx, old.nonce, old.doing)
+            now = self._see(old)
+        if now.state is PaymentState.LOST:
+            self._check_number(now, what)
+        if now.state != old.state:
+            self.on_event(events.Noted(text=f"{what}, which an earlier run signed, {_ending(now)}"))
+        return now
+
+    def _see(self, payment: Payment) -> Payment:
+        """Ask the chain what became of *payment* and write the answer down."""
+        found = self._wallet().outcome(payment.tx, payment.nonce)
+        state, reason = PaymentState.SIGNED, None
+        if isinstance(found, Receipt):
+            state = PaymentState.DONE if found.succeeded else PaymentState.FAILED
+            reason = None if found.succeeded else why_failed(self.account.chain, payment.tx)
+        elif found != "pending":
+            state = PaymentState(found)
+        if state == payment.state:
+            return payment
+        return self.account.store.mark_payment(payment.payment, state, reason=reason)
+
+    def _check_number(self, lost: Payment, what: str) -> None:
+        """Raise Unavailable unless the next transaction takes the number of *lost*: one of them counts."""
+        following = self.account.chain.node.next_nonce(lost.wallet)
+        if following > lost.nonce:
+            raise Unavailable(
+                f"{what} was lost, and another transaction of the wallet waits under its number {lost.nonce}",
+                hint="run it again when that one is executed",
+                tx=lost.tx,
+            )
+
+    def _wallet(self) -> Wallet:
+        return Wallet(self.account.chain, self.account.key)
+
+
+def _ending(payment: Payment) -> str:
+    return {
+        PaymentState.DONE: "was executed",
+        PaymentState.FAILED: f"failed: {payment.reason}",
+        PaymentState.LOST: "never reached the chain",
+        PaymentState.REPLACED: f"was replaced by another transaction of the wallet's number {payment.nonce}",
+        PaymentState.SIGNED: "is still under way",
+    }[payment.state]
