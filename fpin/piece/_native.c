@@ -86,6 +86,15 @@ static const struct kernel KERNELS[] = {
 };
 #define KERNEL_COUNT (sizeof KERNELS / sizeof *KERNELS)
 
+/* Asked once: inside a virtual machine, asking takes as long as hashing 100 KiB. */
+static int AVAILABLE[KERNEL_COUNT];
+
+static void init_available(void)
+{
+    for (size_t i = 0; i < KERNEL_COUNT; i++)
+        AVAILABLE[i] = KERNELS[i].available();
+}
+
 #define MIN_HEIGHT 2
 #define MAX_HEIGHT 58 /* as in cid.py: the tallest tree whose size a piece CID can carry */
 
@@ -160,7 +169,7 @@ static void sha256_lanes(const struct kernel *kernel, const uint8_t *const *mess
 static const struct kernel *find_kernel(const char *name)
 {
     for (size_t i = 0; i < KERNEL_COUNT; i++)
-        if (strcmp(KERNELS[i].name, name) == 0 && KERNELS[i].available())
+        if (AVAILABLE[i] && strcmp(KERNELS[i].name, name) == 0)
             return &KERNELS[i];
     PyErr_Format(PyExc_ValueError, "no such kernel on this machine: %s", name);
     return NULL;
@@ -171,7 +180,7 @@ static PyObject *py_kernels(PyObject *module, PyObject *unused)
     (void)module, (void)unused;
     PyObject *lanes = PyDict_New();
     for (size_t i = 0; lanes != NULL && i < KERNEL_COUNT; i++) {
-        if (!KERNELS[i].available())
+        if (!AVAILABLE[i])
             continue;
         PyObject *count = PyLong_FromSize_t(KERNELS[i].lanes);
         if (count == NULL || PyDict_SetItemString(lanes, KERNELS[i].name, count) < 0)
@@ -278,6 +287,7 @@ static PyMethodDef METHODS[] = {
 static int execute(PyObject *module)
 {
     (void)module;
+    init_available();
     init_constants();
     init_zero_roots();
     return 0;
