@@ -14,7 +14,6 @@ setting has to say whether it is one (`Config.check`) and what it means.
 
 from __future__ import annotations
 
-import difflib
 import os
 import re
 from collections.abc import Iterable, Mapping
@@ -62,6 +61,8 @@ class Config:
         for setting in self.settings.values():
             if setting.key in names:
                 continue
+            import difflib
+
             near = difflib.get_close_matches(setting.key, names, n=1)
             raise UsageError(
                 f"{setting.origin}: there is no setting {setting.key!r}",

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 import shlex
-import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -131,6 +130,8 @@ def _from_file(path: Path) -> Secret:
 
 
 def _from_command(command: str) -> Secret:
+    import subprocess  # hardly anybody needs it, and it takes 4 ms
+
     try:
         done = subprocess.run(shlex.split(command), capture_output=True, text=True, timeout=60, check=False)
     except (OSError, ValueError, subprocess.TimeoutExpired) as exc:

@@ -10,24 +10,13 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, Protocol
 
+from fpin.backends.source import PieceSource
+
 if TYPE_CHECKING:  # 50 ms to import, and `fpin cid` needs none of it
     from fpin import routing
     from fpin.events import OnEvent
-    from fpin.piece import PieceCid
     from fpin.routing import Gate, Peers
     from fpin.store import Copy, Payment, Pin
-
-
-class PieceSource(Protocol):
-    """A piece whose bytes can be produced again, from any offset, as often as needed."""
-
-    @property
-    def piece_cid(self) -> PieceCid: ...
-
-    @property
-    def size(self) -> int: ...
-
-    def open(self, offset: int = 0) -> Iterator[bytes]: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 
 from fpin import events
-from fpin.backends.base import Cost, Offer, PieceSource, Place, Wish
+from fpin.backends.base import Cost, Offer, Place, Wish
+from fpin.backends.source import PieceSource
 from fpin.errors import Unaffordable, UsageError
 from fpin.events import OnEvent, ignore
 from fpin.flows.funding import Ceilings, grant, top_up

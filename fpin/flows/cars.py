@@ -9,7 +9,7 @@ from pathlib import Path
 from fpin.errors import SourceError, VerificationFailed
 from fpin.ipld.car import index_car, read_car
 from fpin.ipld.cid import format_cid
-from fpin.pack import CarSet
+from fpin.pack.carset import CarSet
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,7 +10,7 @@ from fpin.events import Hashing, Noted, OnEvent, Planned, ignore
 from fpin.flows.packing import check_exists, spelled
 from fpin.flows.sources import Hashed
 from fpin.ipld.cid import format_cid, multihash_of
-from fpin.pack import CarPlan, Imported, digest_car, plan_car
+from fpin.pack.imported import CarPlan, Imported, digest_car, plan_car
 from fpin.piece import MAX_PIECE_SIZE
 
 _TOLD = 10  # CIDs in a sentence

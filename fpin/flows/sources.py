@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from fpin.backends.base import PieceSource
+from fpin.backends.source import PieceSource
 from fpin.events import OnEvent
 
 

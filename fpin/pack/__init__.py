@@ -5,15 +5,13 @@ plan                     a Tree to a Layout: every block and piece, nothing read
 digest                   a Layout to CIDs: one read of the data
 PackedPiece.open         the bytes of a piece, from any offset
 write_cars               the pieces as files, in the same pass as `digest`
-plan_car, digest_car     the same for a CAR file that exists already
-CarSet                   CAR files read back: blocks verified, what is missing, paths
+
+Beside it stand `fpin.pack.imported`, the same for a CAR file that exists already, and `fpin.pack.carset`, CAR
+files read back; who packs paths, as most do, need not wait for their import.
 """
 
-from fpin.pack.carset import CarFile, CarSet
 from fpin.pack.export import write_cars
 from fpin.pack.hashing import Packed, digest
-from fpin.pack.imported import CarPlan, Imported, ImportedPiece, digest_car, plan_car
-from fpin.pack.index import Entry
 from fpin.pack.layout import Layout, PieceSpan, plan
 from fpin.pack.profiles import DEFAULT_PROFILE, PROFILES, Profile, find_profile
 from fpin.pack.source import PackedPiece
@@ -23,13 +21,7 @@ from fpin.pack.walking import walk
 __all__ = [
     "DEFAULT_PROFILE",
     "PROFILES",
-    "CarFile",
-    "CarPlan",
-    "CarSet",
-    "Entry",
     "EntryKind",
-    "Imported",
-    "ImportedPiece",
     "Layout",
     "Packed",
     "PackedPiece",
@@ -37,11 +29,9 @@ __all__ = [
     "Profile",
     "Tree",
     "digest",
-    "digest_car",
     "file_tree",
     "find_profile",
     "plan",
-    "plan_car",
     "walk",
     "wrap",
     "write_cars",

@@ -6,7 +6,6 @@ the same.
 
 from __future__ import annotations
 
-import random
 from array import array
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator
@@ -86,6 +85,8 @@ class PackedPiece:
     def sample(self, count: int, seed: int) -> list[bytes]:
         """Return the CIDs of up to *count* different blocks of the piece, decided by *seed*."""
         blocks = range(self.span.first_block, self.span.end_block)
+        import random
+
         chosen = random.Random(seed).sample(blocks, min(count, len(blocks)))
         return list(dict.fromkeys(self.block_cid(block) for block in chosen))
 

@@ -21,7 +21,8 @@ from fpin.errors import SourceChanged, SourceError, UsageError, VerificationFail
 from fpin.ipld import car, dagpb, varint
 from fpin.ipld import cid as cids
 from fpin.ipld.car import Block
-from fpin.pack import Imported, ImportedPiece, Packed, digest_car, plan, plan_car, walk, write_cars
+from fpin.pack import Packed, plan, walk, write_cars
+from fpin.pack.imported import Imported, ImportedPiece, digest_car, plan_car
 from tests.ipld.vectors import CAR, keystream
 from tests.pack import reference
 

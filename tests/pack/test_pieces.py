@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from fpin.errors import LocalError, SourceChanged, SourceError, VerificationFailed
 from fpin.ipld import car
 from fpin.ipld import cid as cids
-from fpin.pack import CarSet, Packed, Profile, digest, plan, walk, write_cars
+from fpin.pack import Packed, Profile, digest, plan, walk, write_cars
+from fpin.pack.carset import CarSet
 from fpin.piece import PieceHasher
 from tests.pack import reference
 from tests.pack.reference import Node

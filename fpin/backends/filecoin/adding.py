@@ -12,8 +12,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from fpin import events
-from fpin.backends.base import PieceSource, Place
+from fpin.backends.base import Place
 from fpin.backends.filecoin.account import Account, in_words, why_failed
+from fpin.backends.source import PieceSource
 from fpin.chain import typed_data
 from fpin.chain.limits import in_batches
 from fpin.chain.records import NonceUse

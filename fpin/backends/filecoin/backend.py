@@ -14,7 +14,6 @@ from fpin.backends.base import (
     Funding,
     Offer,
     Paid,
-    PieceSource,
     Place,
     Proof,
     ProviderReport,
@@ -28,6 +27,7 @@ from fpin.backends.filecoin.checkup import checkup
 from fpin.backends.filecoin.forks import see_forks
 from fpin.backends.filecoin.moving import see_moves
 from fpin.backends.filecoin.paying import Paying
+from fpin.backends.source import PieceSource
 from fpin.chain.costs import CopyPlan, billed_size, quote
 from fpin.chain.limits import check_piece_metadata
 from fpin.chain.provider_record import is_web_address
