@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
-from fpin.pack.layout import HEADER_SIZE, Layout, PieceSpan
+from fpin.pack.layout import Layout, PieceSpan
 from fpin.pack.nodes import DIGEST, make_block, section
 from fpin.pack.reading import Sections, check_symlink, read_sections
 from fpin.pack.source import PackedPiece, batches, filler, header
@@ -67,7 +67,7 @@ def digest(
     besides one for each thread; without one, threads wait for each other at times, which costs up to a tenth
     of the speed. *progress* is told the bytes of content done so far. *sink* is given every piece's bytes in
     order as they are made, with the number of the piece; of its header, which needs the root CID, only
-    `HEADER_SIZE` zero bytes.
+    `Layout.header_size` zero bytes.
 
     Raises SourceChanged, naming the file, for one that is not what the layout was made from, and
     SourceError for one that cannot be read.
@@ -172,7 +172,7 @@ class _Digest:
 
     def _expected_position(self, span: PieceSpan, block: int) -> int | None:
         """Return where in its piece a block stands if nothing more is dropped; None if that is unlikely."""
-        position = HEADER_SIZE + self.layout.offset(block) - self.layout.offset(span.first_block)
+        position = self.layout.header_size + self.layout.offset(block) - self.layout.offset(span.first_block)
         if self.piece is None or self.piece.span is not span:
             return position
         return None if self.piece.dropping else position - self.piece.dropped_size
@@ -180,7 +180,7 @@ class _Digest:
     def _piece(self, span: PieceSpan, reads: Iterator[_Batch]) -> tuple[HeldPiece, array[int]]:
         sink = partial(self.sink, span.index) if self.sink else None
         stream = PieceStream(self.pool, self.jobs, sink)
-        stream.append([Part(bytes(HEADER_SIZE))])
+        stream.append([Part(bytes(self.layout.header_size))])
         piece = self.piece = _Piece(self.layout, span, self.digests)
         stop = span.first_block
         while stop < span.end_block:
@@ -193,7 +193,7 @@ class _Digest:
                 self.progress(self.done)
         if stream.size < MIN_PIECE_SIZE:
             stream.append([Part(filler(piece.cid(span.first_block)))])
-        return stream.finish(HEADER_SIZE), piece.dropped
+        return stream.finish(self.layout.header_size), piece.dropped
 
 
 class _Piece:

@@ -23,7 +23,6 @@ from fpin.pack.sharding import Sharding
 from fpin.pack.tree import DIRECTORY, FILE, Tree
 from fpin.piece import MAX_PIECE_SIZE, MIN_PIECE_SIZE
 
-HEADER_SIZE = 59  # of a CAR with one version 1 root: the root is written so, whatever the profile
 EMPTY_DIRECTORY = b"\x0a\x02\x08\x01"
 
 # A piece under 127 bytes gets one more block, so that providers take it and it is still a CAR: the empty
@@ -55,6 +54,7 @@ class Layout:
     def __init__(self, tree: Tree, profile: Profile, piece_limit: int) -> None:
         self.tree = tree
         self.profile = profile
+        self.header_size = len(car.header([profile.node_prefix + bytes(32)]))  # of each piece
         self.tsizes = array("Q")
         self.first_blocks = array("Q", [0])
         self.offsets = array("Q", [0])
@@ -191,7 +191,7 @@ class Layout:
         return len(sharding), sharding.tsizes[-1], sharding.offsets[-1]
 
     def _cut(self, limit: int) -> tuple[PieceSpan, ...]:
-        room = limit - HEADER_SIZE
+        room = limit - self.header_size
         pieces: list[PieceSpan] = []
         first = start = 0
         while first < self.block_count:
@@ -200,20 +200,22 @@ class Layout:
                 size = self.offset(first + 1) - start
                 raise UsageError(f"a piece of {limit} bytes has no room for a block of {size} bytes")
             stop = self.offset(end)
-            size = _filled_size(HEADER_SIZE + stop - start, end - first)
+            size = self._filled_size(stop - start, end - first)
             pieces.append(PieceSpan(index=len(pieces), first_block=first, end_block=end, max_size=size))
             first, start = end, stop
         return tuple(pieces)
 
-
-def _filled_size(size: int, blocks: int) -> int:
-    """Return the largest size that a piece planned with *size* bytes can end up with."""
-    if blocks > 1:  # fewer bytes may be left when equal blocks are dropped, and a filler come on top of those
-        return max(size, _MAX_FILLED)
-    if size >= MIN_PIECE_SIZE:
-        return size
-    sections = [car.section_size(len(cid), len(data)) for cid, data in FILLERS]
-    return size + (sections[1] if size == HEADER_SIZE + sections[0] else sections[0])
+    def _filled_size(self, sections: int, blocks: int) -> int:
+        """Return the largest size that a piece planned with *sections* bytes of sections can end up with."""
+        size = self.header_size + sections
+        if (
+            blocks > 1
+        ):  # fewer bytes may be left when equal blocks are dropped, and a filler come on top of those
+            return max(size, _MAX_FILLED)
+        if size >= MIN_PIECE_SIZE:
+            return size
+        fillers = [car.section_size(len(cid), len(data)) for cid, data in FILLERS]
+        return size + (fillers[1] if sections == fillers[0] else fillers[0])
 
 
 def symlink_size(target_size: int) -> int:

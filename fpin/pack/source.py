@@ -13,8 +13,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 from fpin.ipld import car
-from fpin.ipld import cid as cids
-from fpin.pack.layout import FILLERS, HEADER_SIZE, Layout, PieceSpan
+from fpin.pack.layout import FILLERS, Layout, PieceSpan
 from fpin.pack.nodes import DIGEST, make_block, section
 from fpin.pack.reading import changed, check_symlink, read_sections
 from fpin.pack.tree import SYMLINK
@@ -36,8 +35,8 @@ def batches(layout: Layout, start: int, stop: int, size: int, count: int) -> Ite
 
 
 def header(root_cid: bytes) -> bytes:
-    """Return the header of every piece of a DAG, `HEADER_SIZE` bytes; the root is written as version 1."""
-    return car.header([cids.to_v1(root_cid)])
+    """Return the header of every piece of a DAG, `Layout.header_size` bytes."""
+    return car.header([root_cid])
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,9 +65,9 @@ class PackedPiece:
         Raises SourceChanged or SourceError, naming the file, before anything is yielded that is not what was
         hashed.
         """
-        if offset < HEADER_SIZE:
+        if offset < self.layout.header_size:
             yield header(self.root_cid)[offset:]
-            offset = HEADER_SIZE
+            offset = self.layout.header_size
         block = self._block_at(offset)
         skip = offset - self._position(block)
         buffer = bytearray(min(_BATCH, self.size))
@@ -107,7 +106,7 @@ class PackedPiece:
         """Return where in the CAR the block stands; for a dropped one, what follows it."""
         dropped = self._dropped_before[bisect_left(self.dropped, block)]
         start = self.layout.offset(self.span.first_block)
-        return HEADER_SIZE + self.layout.offset(block) - start - dropped
+        return self.layout.header_size + self.layout.offset(block) - start - dropped
 
     def _block_at(self, offset: int) -> int:
         """Return the block that the byte at *offset* belongs to; ``span.end_block`` after the last."""
@@ -159,7 +158,7 @@ class PackedPiece:
 def filler(only_cid: bytes) -> bytes:
     """Return the section that makes a CAR large enough for a piece, when its one block is *only_cid*.
 
-    With two blocks it is large enough already: 59 bytes of header and 37 or more for each.
+    With two blocks it is large enough already: 57 bytes of header and 39 or more for each.
     """
     cid, data = FILLERS[0] if only_cid != FILLERS[0][0] else FILLERS[1]
     return car.section_prefix(cid, len(data)) + data

@@ -106,16 +106,16 @@ def pack(node: Node, profile: Profile, limit: int) -> tuple[bytes, list[bytes]]:
     """Return the root CID and the CARs: cut before blocks that are equal are dropped from each."""
     importer = Importer(profile)
     root = importer.add(node).cid
+    head = car.header([root])
     cars: list[list[tuple[bytes, bytes]]] = [[]]
-    size = 59
+    size = len(head)
     for cid, data in importer.blocks:
         section = len(car.section_prefix(cid, len(data)) + data)
         if size + section > limit:
             cars.append([])
-            size = 59
+            size = len(head)
         cars[-1].append((cid, data))
         size += section
-    head = car.header([cids.to_v1(root)])
     return root, [_padded(head, dict(blocks)) for blocks in cars]
 
 

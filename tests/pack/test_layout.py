@@ -72,7 +72,7 @@ def test_a_tebibyte_is_planned_without_reading_or_enumerating_it() -> None:
     assert len(layout.pieces) == 1034
     assert all(piece.max_size <= 1_065_353_216 for piece in layout.pieces)
     assert sum(piece.max_size for piece in layout.pieces) == layout.car_size
-    assert layout.car_size == layout.offset(layout.block_count) + 59 * len(layout.pieces)
+    assert layout.car_size == layout.offset(layout.block_count) + layout.header_size * len(layout.pieces)
 
 
 @pytest.mark.parametrize("limit", [1_065_353_216, 2_000_000])

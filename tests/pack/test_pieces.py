@@ -124,7 +124,7 @@ def test_pieces_together_hold_the_dag_and_not_one_less(
     assert len(paths) > 3
     assert [path.read_bytes() for path in paths] == [b"".join(piece.open()) for piece in packed.pieces]
     with CarSet(paths) as blocks:
-        assert blocks.roots == (cids.to_v1(packed.root_cid),)
+        assert blocks.roots == (packed.root_cid,)
         assert blocks.missing() == []
         assert all(file.duplicates == 0 or index for index, file in enumerate(blocks.files))
         listed = {entry.path: entry for entry in blocks.entries(packed.root_cid)}
