@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test lint types unit slow faults bench sanitize reference format clean
+.PHONY: demo test lint types unit slow faults interop bench sanitize reference format clean
 
 $(BIN)/.installed: pyproject.toml $(wildcard setup.py) $(wildcard fpin/piece/*.c fpin/piece/*.h)
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
@@ -23,7 +23,7 @@ types: $(BIN)/.installed
 	$(BIN)/mypy
 
 unit: $(BIN)/.installed
-	$(BIN)/pytest -n auto
+	$(BIN)/pytest -n auto -m 'not interop'
 
 # Gibibytes, hashed and sent: a few minutes, and 8 GiB of disk.
 slow: $(BIN)/.installed
@@ -32,6 +32,11 @@ slow: $(BIN)/.installed
 # Adds are killed at every transition of the store and at 300 random moments, and run again: 15 minutes.
 faults: $(BIN)/.installed
 	$(BIN)/python -m tests.kills
+
+# Against programs that others wrote, installed into .interop with Go and npm; docs/reference/compatibility.md.
+interop: $(BIN)/.installed
+	$(BIN)/python -m tests.interop.programs
+	$(BIN)/pytest tests/interop -n auto --dist loadfile
 
 # Prints Markdown; docs/benchmarks.md says what PEERS is.
 bench: $(BIN)/.installed

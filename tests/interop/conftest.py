@@ -1,0 +1,122 @@
+"""The programs as fixtures, and what was found as a table.
+
+Every test of this folder is a check: its module names the program (`PROGRAM`), its name is what must hold.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from tests.interop import page, programs
+
+
+@dataclass(frozen=True)
+class Program:
+    """A foreign program that runs with nothing of the caller's environment but PATH."""
+
+    path: Path
+    env: Mapping[str, str]
+
+    def __call__(self, *args: str | Path, cwd: Path | None = None, code: int = 0) -> str:
+        """What it prints, on stderr where it is to fail; fails the test when it ends with another *code*."""
+        done = subprocess.run(
+            [self.path, *args], env=self.env, cwd=cwd, capture_output=True, timeout=300, check=False
+        )
+        said = done.stdout.decode(errors="replace") + done.stderr.decode(errors="replace")
+        assert done.returncode == code, f"{self.path.name} {args[:4]}: {said[-2000:]}"
+        return (done.stderr if code else done.stdout).decode(errors="surrogateescape")
+
+
+def _environment(home: Path) -> dict[str, str]:
+    return {"PATH": os.environ["PATH"], "HOME": str(home), "LC_ALL": "C.UTF-8", "NO_COLOR": "1"}
+
+
+def _go_program(program: programs.GoProgram, home: Path) -> Program:
+    path = program.find()
+    if path is None:
+        pytest.skip(program.missing())
+    return Program(path, _environment(home))
+
+
+@pytest.fixture(scope="session")
+def elsewhere(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The HOME of the programs."""
+    return tmp_path_factory.mktemp("elsewhere")
+
+
+@pytest.fixture(scope="session")
+def car(elsewhere: Path) -> Program:
+    return _go_program(programs.GO_CAR, elsewhere)
+
+
+@pytest.fixture(scope="session")
+def ipfs(elsewhere: Path) -> Program:
+    program = _go_program(programs.KUBO, elsewhere)
+    # Its telemetry plugin would call out, and a new repository would fetch defaults.
+    quiet = {"IPFS_TELEMETRY": "off", "IPFS_PATH": str(elsewhere / "no-such-repository")}
+    return Program(program.path, {**program.env, **quiet})
+
+
+@pytest.fixture(scope="session")
+def storetheindex(elsewhere: Path) -> Program:
+    return _go_program(programs.STORETHEINDEX, elsewhere)
+
+
+@pytest.fixture(scope="session")
+def gateway_conformance(elsewhere: Path) -> Program:
+    return _go_program(programs.GATEWAY_CONFORMANCE, elsewhere)
+
+
+@pytest.fixture(scope="session")
+def node(elsewhere: Path) -> Program:
+    """Node.js in the folder of the installed packages; scripts are those of `npm/`."""
+    found = shutil.which("node")
+    if found is None:
+        pytest.skip("no Node.js")
+    if not (programs.NPM / "node_modules").is_dir():
+        pytest.skip("no npm packages: `make interop` installs them")
+    return Program(Path(found), _environment(elsewhere))
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.pluginmanager.register(_Results(), "interop-results")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if Path(__file__).parent in item.path.parents:
+            item.add_marker("interop")
+
+
+class _Results:
+    """Gathers what came of each check, and shows it as a table at the end."""
+
+    def __init__(self) -> None:
+        self._outcomes: dict[str, page.Outcome] = {}
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        if not report.nodeid.startswith("tests/interop/"):
+            return
+        outcome = self._outcomes.setdefault(report.nodeid.split("[")[0], page.Outcome())
+        if report.failed:
+            outcome.failed = True
+        elif report.skipped and isinstance(report.longrepr, tuple):
+            outcome.skipped = report.longrepr[2].removeprefix("Skipped: ")
+        elif report.when == "call":
+            outcome.passed += 1
+            outcome.cases += sum(int(str(value)) for name, value in report.user_properties if name == "cases")
+
+    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
+        if self._outcomes:
+            table = page.table(self._outcomes)
+            programs.CACHE.mkdir(exist_ok=True)
+            page.TABLE.write_text(table, "utf-8")
+            terminalreporter.section("compatibility")
+            terminalreporter.write(table)
