@@ -74,15 +74,34 @@ def gateway_conformance(elsewhere: Path) -> Program:
     return _go_program(programs.GATEWAY_CONFORMANCE, elsewhere)
 
 
+@dataclass(frozen=True)
+class Node:
+    """Node.js with the packages of `npm/package.json`, and the scripts of `npm/`."""
+
+    program: Program
+
+    def __call__(self, script: str, *args: str | Path, env: Mapping[str, str] | None = None) -> str:
+        """What the script prints; it runs from where the packages are, as Node looks for them beside it."""
+        here = programs.NPM / f"{os.getpid()}-{script}"
+        shutil.copy(Path(__file__).parent / "npm" / script, here)
+        try:
+            return Program(self.program.path, {**self.program.env, **(env or {})})(here, *args)
+        finally:
+            here.unlink()
+
+    def bin(self, name: str, *args: str | Path) -> str:
+        """What the command *name* of one of the packages prints."""
+        return Program(programs.NPM / "node_modules" / ".bin" / name, self.program.env)(*args)
+
+
 @pytest.fixture(scope="session")
-def node(elsewhere: Path) -> Program:
-    """Node.js in the folder of the installed packages; scripts are those of `npm/`."""
+def node(elsewhere: Path) -> Node:
     found = shutil.which("node")
     if found is None:
         pytest.skip("no Node.js")
     if not (programs.NPM / "node_modules").is_dir():
         pytest.skip("no npm packages: `make interop` installs them")
-    return Program(Path(found), _environment(elsewhere))
+    return Node(Program(Path(found), _environment(elsewhere)))
 
 
 def pytest_configure(config: pytest.Config) -> None:

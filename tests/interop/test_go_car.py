@@ -62,8 +62,8 @@ def cars(tree: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Writ
     parts = [folder / f"split-{number}.car" for number in range(len(layout.pieces))]
     write_cars(layout, parts)
     assert len(parts) > 2
-    for number, path in enumerate(parts):
-        found[f"split, part {number}"] = Written(path, has_root=path == parts[-1])
+    for number, part in enumerate(parts):
+        found[f"split, part {number}"] = Written(part, has_root=part == parts[-1])
     with World.start(folder / "home" / "devnet", mode="up") as world:
         added = fpin("add", tree, "--copies", "1", "--json")
         assert added.code == 0, added.stderr
