@@ -324,8 +324,8 @@ class Backend(Protocol):
     def withdraw(self, amount: int, *, on_event: OnEvent) -> Paid:
         """Move *amount* base units of what is free back to the wallet; raises Unaffordable for more."""
 
-    def proofs(self, pin: Pin) -> dict[int, Proof]:
-        """Return the proofs of the copies of *pin* that are on chain, by copy row."""
+    def proofs(self, pins: Sequence[Pin]) -> dict[int, Proof]:
+        """Return the proofs of the copies of *pins* that are on chain, by copy row, asked for together."""
 
     def routed(self, copy: Copy, piece_cid: str) -> routing.Copy:
         """Return what routing should show for *copy*."""

@@ -6,7 +6,7 @@ A getter that a contract version lacks is a normal answer; a value that could no
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from fpin.chain.multicall import Call
@@ -169,15 +169,25 @@ class Chain(Reader):
 
     def provider(self, provider_id: int) -> ProviderRecord:
         """Return one provider, active or not; raises NotFound for an id the registry does not have."""
-        call = self.call(REGISTRY, "getProviderWithProduct", provider_id, PDP_PRODUCT)
-        (found,) = self.outcomes([call])
-        if isinstance(found, Revert):
+        found = self.providers_by_id([provider_id]).get(provider_id)
+        if found is None:
             raise NotFound(
                 f"provider {provider_id} is not in the registry of {self.network.name}",
                 hint="fpin provider ls shows the ones there are",
                 provider_id=provider_id,
             )
-        return ProviderRecord.from_abi(found)
+        return found
+
+    def providers_by_id(self, ids: Iterable[int]) -> dict[int, ProviderRecord]:
+        """Return those of *ids* that the registry has, active or not."""
+        rows = self._rows(
+            {one: [self.call(REGISTRY, "getProviderWithProduct", one, PDP_PRODUCT)] for one in ids}
+        )
+        return {
+            one: ProviderRecord.from_abi(found)
+            for one, (found,) in rows.items()
+            if not isinstance(found, Revert)
+        }
 
     def approved_provider_ids(self) -> frozenset[int]:
         return frozenset(self.value(self.call(VIEW, "getApprovedProviders", 0, 0)))
@@ -194,17 +204,24 @@ class Chain(Reader):
 
     def data_set(self, data_set_id: int) -> DataSet:
         """Return one data set; raises NotFound when there is none, or none any more."""
-        info, *details = self.outcomes(
-            [self.call(VIEW, "getDataSet", data_set_id), *self._details(data_set_id)]
-        )
-        info = unless_reverted(info, f"reading data set {data_set_id}")
-        if info["pdpRailId"] == 0:
+        found = self.data_sets([data_set_id]).get(data_set_id)
+        if found is None:
             raise NotFound(
                 f"there is no data set {data_set_id} on {self.network.name}",
                 hint="fpin data-set ls shows yours",
                 data_set_id=data_set_id,
             )
-        return self._data_set(info, details)
+        return found
+
+    def data_sets(self, ids: Iterable[int]) -> dict[int, DataSet]:
+        """Return by id those of *ids* that there are."""
+        rows = self._rows({one: [self.call(VIEW, "getDataSet", one), *self._details(one)] for one in ids})
+        found = {}
+        for one, (info, *details) in rows.items():
+            info = unless_reverted(info, f"reading data set {one}")
+            if info["pdpRailId"] != 0:
+                found[one] = self._data_set(info, details)
+        return found
 
     def pieces(self, data_set_id: int) -> Iterator[PieceEntry]:
         """Yield the active pieces by ascending id, those scheduled for removal included, page by page."""
@@ -291,26 +308,28 @@ class Chain(Reader):
         )
         return Epoch(epoch), [NonceUse.from_word(word, Epoch(epoch)) for word in words]
 
-    def proving(self, data_set_id: int) -> ProvingStatus:
-        """Return where the data set stands between two proofs; raises a `ChainError` when it is not live."""
-        config, epoch, challenge, last, deadline, activation, proven = self.values(
-            self.call(VIEW, "getPDPConfig"),
-            self.call(MULTICALL, "getBlockNumber"),
-            self.call(PDP, "getNextChallengeEpoch", data_set_id),
-            self.call(PDP, "getDataSetLastProvenEpoch", data_set_id),
-            self.call(VIEW, "provingDeadline", data_set_id),
-            self.call(VIEW, "provingActivationEpoch", data_set_id),
-            self.call(VIEW, "provenThisPeriod", data_set_id),
+    def provings(self, ids: Iterable[int]) -> dict[int, ProvingStatus]:
+        """Return by id where each data set stands between two proofs; without those not live."""
+        config, epoch = self.call(VIEW, "getPDPConfig"), self.call(MULTICALL, "getBlockNumber")
+        rows = self._rows(
+            {
+                one: [
+                    config,
+                    epoch,
+                    self.call(PDP, "getNextChallengeEpoch", one),
+                    self.call(PDP, "getDataSetLastProvenEpoch", one),
+                    self.call(VIEW, "provingDeadline", one),
+                    self.call(VIEW, "provingActivationEpoch", one),
+                    self.call(VIEW, "provenThisPeriod", one),
+                ]
+                for one in ids
+            }
         )
-        return ProvingStatus.of(
-            epoch=epoch,
-            challenge=challenge,
-            deadline=deadline,
-            activation=activation,
-            last_active=last,
-            proven=proven,
-            period=config[0],
-        )
+        return {
+            one: _proving(row)
+            for one, row in rows.items()
+            if not any(isinstance(outcome, Revert) for outcome in row)
+        }
 
     # calls used in more than one place
 
@@ -372,11 +391,14 @@ class Chain(Reader):
         by_id = {
             info["dataSetId"]: info for info in infos
         }  # pages can overlap when a set is deleted meanwhile
-        outcomes = self.outcomes([call for data_set_id in by_id for call in self._details(data_set_id)])
-        width = len(self._details(0))
-        rows = [outcomes[start : start + width] for start in range(0, len(outcomes), width)]
-        sets = [self._data_set(info, row) for info, row in zip(by_id.values(), rows, strict=True)]
+        rows = self._rows({data_set_id: self._details(data_set_id) for data_set_id in by_id})
+        sets = [self._data_set(by_id[data_set_id], row) for data_set_id, row in rows.items()]
         return tuple(sorted(sets, key=lambda data_set: data_set.data_set_id))
+
+    def _rows(self, calls: Mapping[int, Sequence[Call]]) -> dict[int, list[Any]]:
+        """Return the outcomes of each row of *calls*, all asked together."""
+        outcomes = iter(self.outcomes([call for row in calls.values() for call in row]))
+        return {key: [next(outcomes) for _ in row] for key, row in calls.items()}
 
     def _details(self, data_set_id: int) -> list[Call]:
         return [
@@ -399,3 +421,16 @@ class Chain(Reader):
             managed=live and unless_reverted(listener, doing) == self.network.contracts.fwss,
             leaf_count=unless_reverted(leaves, doing) if live else 0,
         )
+
+
+def _proving(row: Sequence[Any]) -> ProvingStatus:
+    config, epoch, challenge, last, deadline, activation, proven = row
+    return ProvingStatus.of(
+        epoch=epoch,
+        challenge=challenge,
+        deadline=deadline,
+        activation=activation,
+        last_active=last,
+        proven=proven,
+        period=config[0],
+    )

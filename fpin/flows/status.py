@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from fpin.backends.base import AccountReport, Proof
@@ -57,11 +58,12 @@ def status(
         pins = [resolve(services.store, services.backend.chain_id, what).pin]
     if refresh:
         pins = [_refreshed(services, pin, on_event) for pin in pins]
+    proofs = _proofs(services, pins, on_event)
     return StatusResult(
         network=services.backend.network,
         chain_id=services.backend.chain_id,
         account=_account(services, on_event),
-        pins=tuple(report_pin(pin, _proofs(services, pin, on_event)) for pin in pins),
+        pins=tuple(report_pin(pin, proofs) for pin in pins),
     )
 
 
@@ -105,9 +107,9 @@ def _account(services: Services, on_event: OnEvent) -> AccountReport | None:
         return None
 
 
-def _proofs(services: Services, pin: Pin, on_event: OnEvent) -> dict[int, Proof]:
+def _proofs(services: Services, pins: Sequence[Pin], on_event: OnEvent) -> dict[int, Proof]:
     try:
-        return services.backend.proofs(pin)
+        return services.backend.proofs(pins)
     except Unavailable as exc:
         on_event(Noted(text=f"proofs are not shown: {exc.message}"))
         return {}

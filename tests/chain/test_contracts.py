@@ -194,7 +194,7 @@ def test_a_second_creation_with_the_same_number_is_refused(world: World) -> None
 def test_a_new_data_set_has_no_proving_yet(world: World) -> None:
     world.create(READY, 555)
     world.add(READY, 1, 777, [P0])
-    status = world.chain.proving(1)
+    status = world.chain.provings([1, 2])[1]
     assert status.state == "not started"
     assert (status.window_start, status.deadline, status.last_proven) == (None, None, None)
     assert status.proving_period == 120

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import cached_property
 
 from fpin.chain.contracts import Chain
 from fpin.chain.provider_record import ProviderRecord, is_web_address
+from fpin.chain.records import Market
 from fpin.chain.revert import decode_revert
 from fpin.chain.rpc import RpcError
 from fpin.chain.signer import Signer
@@ -40,11 +42,23 @@ class Account:
     def payer(self) -> str:
         return self.key.address
 
+    def market(self) -> Market:
+        """Return providers and data sets as they are now; `provider` then knows its providers."""
+        market = self.chain.market(self.payer)
+        self._providers.update({record.provider_id: record for record in market.providers})
+        return market
+
     def provider(self, provider_id: int) -> ProviderRecord:
         """Return the provider as registered, asked once a run."""
         if provider_id not in self._providers:
             self._providers[provider_id] = self.chain.provider(provider_id)
         return self._providers[provider_id]
+
+    def meet(self, provider_ids: Iterable[int]) -> None:
+        """Ask for all of these providers together, so that `provider` need not for each."""
+        unknown = [one for one in dict.fromkeys(provider_ids) if one not in self._providers]
+        if unknown:
+            self._providers.update(self.chain.providers_by_id(unknown))
 
     def api(self, provider_id: int) -> ProviderApi:
         """Return the HTTP API of a provider; raises ProviderError when it cannot be used."""

@@ -73,12 +73,12 @@ class FilecoinBackend:
         check_piece_metadata(metadata)
 
     def offer(self, sizes: Sequence[int], wish: Wish, *, on_event: OnEvent) -> Offer:
-        market = self._account.chain.market(self._account.payer)
+        market = self._account.market()
         chosen = self._choose(market, wish, largest_piece=max(sizes, default=0), on_event=on_event)
         return self._priced(wish, [(candidate, tuple(sizes)) for candidate in chosen])
 
     def offer_rest(self, pin: Pin, sizes: Mapping[str, int], wish: Wish, *, on_event: OnEvent) -> Offer:
-        market = self._account.chain.market(self._account.payer)
+        market = self._account.market()
         largest = max(sizes.values(), default=0)
         if wish.provider_ids or wish.data_set_ids:
             chosen = self._choose(market, wish, largest_piece=largest, on_event=on_event)
@@ -232,11 +232,10 @@ class FilecoinBackend:
     def _see_endings(self, pin: Pin, on_event: OnEvent) -> None:
         """Stop counting copies in data sets that were terminated: they are stored till the end only."""
         held = [copy for copy in self._account.store.pin(pin.pin).copies if copy.state in ON_CHAIN]
-        for data_set_id in dict.fromkeys(copy.data_set_id for copy in held):
-            try:
-                data_set = self._account.chain.data_set(data_set_id or 0)
-            except NotFound:
-                continue  # deleted: its pieces are not live, which is seen next
+        ids = dict.fromkeys(copy.data_set_id for copy in held if copy.data_set_id is not None)
+        # One that was deleted is left out: its pieces are not live, which is seen next.
+        sets = self._account.chain.data_sets(ids) if ids else {}
+        for data_set_id, data_set in sets.items():
             if not data_set.terminated:
                 continue
             on_event(
@@ -326,19 +325,21 @@ class FilecoinBackend:
             for found in self._account.chain.client_data_sets(self._account.payer)
         )
 
-    def proofs(self, pin: Pin) -> dict[int, Proof]:
-        held = [copy for copy in pin.copies if copy.data_set_id is not None and copy.state in ON_CHAIN]
-        statuses = {
-            data_set_id: self._proving(data_set_id) for data_set_id in {copy.data_set_id for copy in held}
+    def proofs(self, pins: Sequence[Pin]) -> dict[int, Proof]:
+        held = [
+            copy
+            for pin in pins
+            for copy in pin.copies
+            if copy.data_set_id is not None and copy.state in ON_CHAIN
+        ]
+        statuses = self._account.chain.provings({copy.data_set_id or 0 for copy in held}) if held else {}
+        return {
+            copy.copy: Proof(
+                last_proven=status.last_proven, next_proof_due=status.deadline, state=status.state
+            )
+            for copy in held
+            if (status := statuses.get(copy.data_set_id or 0)) is not None
         }
-        return {copy.copy: status for copy in held if (status := statuses[copy.data_set_id]) is not None}
-
-    def _proving(self, data_set_id: int | None) -> Proof | None:
-        try:
-            status = self._account.chain.proving(data_set_id or 0)
-        except ChainError:
-            return None  # deleted meanwhile: there is nothing to prove
-        return Proof(last_proven=status.last_proven, next_proof_due=status.deadline, state=status.state)
 
     def routed(self, copy: Copy, piece_cid: str) -> routing.Copy:
         record = self._account.provider(copy.provider_id)

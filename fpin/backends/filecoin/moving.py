@@ -15,9 +15,9 @@ ENDED = frozenset({CopyState.FAILED, CopyState.GONE})
 
 def see_moves(account: Account, pin: Pin) -> None:
     """Write down where the providers of *pin* are reached now; the old address answers nobody any more."""
-    for copy in pin.copies:
-        if copy.state in ENDED:
-            continue
+    copies = [copy for copy in pin.copies if copy.state not in ENDED]
+    account.meet(copy.provider_id for copy in copies)
+    for copy in copies:
         try:
             url = account.provider(copy.provider_id).service_url
         except NotFound:
