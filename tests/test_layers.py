@@ -11,6 +11,7 @@ import fpin
 PACKAGE = Path(fpin.__file__).parent
 
 ROWS = [
+    {"action"},
     {"cli"},
     {"servers"},
     {"api"},
