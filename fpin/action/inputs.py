@@ -65,6 +65,8 @@ def read_inputs(env: Mapping[str, str]) -> Inputs:
         if named.get(name, value) != value:
             raise UsageError(f"{name} is given twice, by two names", hint="give it once")
         named[name] = value
+    if pairs.get("minRunwayDays"):
+        named.setdefault("auto-fund", "true")  # filecoin-pin's action deposits where this one is given
     if not named.get("path"):
         raise UsageError("the input path is missing", hint="path: the folder or file to store")
     return Inputs(

@@ -178,9 +178,20 @@ def test_what_is_stored_in_part_fails_the_step_unless_that_is_allowed(
     both = {**inputs, "provider-id": "1,2"}
     ran = runner.run(both)
     assert (ran.code, ran.outputs["status"]) == (3, "partial"), ran.log
-    assert "failed" in ran.summary
+    assert "Stored in part" in ran.summary
     allowed = runner.run({**both, "allow-partial": "true"})
     assert (allowed.code, allowed.outputs["status"]) == (0, "partial")
+
+
+def test_filecoin_pins_names_mean_what_they_mean_there(
+    runner: Runner, tenant: Tenant, inputs: dict[str, str]
+) -> None:
+    key = inputs.pop("private-key")
+    theirs = {"walletPrivateKey": key, "minRunwayDays": "36500", "maxBalance": "1000", "copies": "1"}
+    before = tenant.funds()
+    ran = runner.run({**inputs, **theirs})
+    assert (ran.code, ran.outputs["status"]) == (0, "stored"), ran.log
+    assert tenant.funds() > before  # a hundred years took a deposit
 
 
 def test_a_car_is_stored_as_it_is(runner: Runner, tenant: Tenant, inputs: dict[str, str]) -> None:
