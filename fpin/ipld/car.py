@@ -84,10 +84,13 @@ class CarReader:
     payload_start: int
     payload_end: int | None
 
-    def __init__(self, chunks: Iterable[bytes], *, verify: bool, max_section: int) -> None:
+    def __init__(
+        self, chunks: Iterable[bytes], *, verify: bool, max_section: int, max_header: int = MAX_HEADER
+    ) -> None:
         self._input = _Input(chunks)
         self._verify = verify
         self._max_section = max_section
+        self._max_header = max_header
         self.payload_start, self.payload_end = 0, None
         self.version, self.roots = self._read_header()
         if self.version == 2:
@@ -133,7 +136,7 @@ class CarReader:
     def _read_header(self) -> tuple[int, tuple[bytes, ...]]:
         start = self._input.offset
         length = self._input.varint("header")
-        if not length or length > MAX_HEADER:
+        if not length or length > self._max_header:
             raise VerificationFailed(f"not a CAR: its header at byte {start} says it holds {length} bytes")
         return parse_header(self._input.take(length, "header"))
 
@@ -151,16 +154,21 @@ class CarReader:
 
 
 def read_car(
-    source: BinaryIO | Iterable[bytes], verify: bool = True, *, max_section: int = MAX_SECTION
+    source: BinaryIO | Iterable[bytes],
+    verify: bool = True,
+    *,
+    max_section: int = MAX_SECTION,
+    max_header: int = MAX_HEADER,
 ) -> CarReader:
     """Return a reader of the CAR in *source*, a binary file or chunks of bytes of any size.
 
     Raises VerificationFailed, naming the offset, when the bytes are no CAR, a section is larger than
-    *max_section*, or (with *verify*) a block is not what its CID says; `CarTruncated` when they stop early.
+    *max_section*, the header larger than *max_header*, or (with *verify*) a block is not what its CID says;
+    `CarTruncated` when they stop early.
     """
     if hasattr(source, "read"):  # a file is an Iterable too, of its lines
         source = _chunks_of(cast(BinaryIO, source))
-    return CarReader(source, verify=verify, max_section=max_section)
+    return CarReader(source, verify=verify, max_section=max_section, max_header=max_header)
 
 
 def check_block(cid: bytes, data: bytes | memoryview, start: int) -> None:

@@ -113,6 +113,32 @@ def entries(node: dagpb.Node, shard: unixfs.UnixFs) -> Iterator[tuple[str | None
         yield link.name[width:] or None, link
 
 
+def placed_entries(
+    node: dagpb.Node, shard: unixfs.UnixFs, above: tuple[int, int] = (0, 0)
+) -> Iterator[tuple[str | None, dagpb.Link, tuple[int, int]]]:
+    """Yield what `entries` does, and the place of each: ``(leading bits of the hash, how many)``.
+
+    *above* is the place of the shard itself. Raises ValueError for a name that its hash puts elsewhere and
+    for a bucket that is used twice: so no name occurs twice in a HAMT, however large it is.
+    """
+    if shard.hash_type != HASH_TYPE:
+        raise ValueError(f"HAMT hash function 0x{shard.hash_type or 0:x} is not murmur3-x64-64")
+    width, bits = prefix_width(shard.fanout or 0), (shard.fanout or 0).bit_length() - 1
+    count = above[1] + bits
+    if count > 64:
+        raise ValueError("HAMT is deeper than its hash is long")
+    used: set[int] = set()
+    for name, link in entries(node, shard):
+        bucket = int(link.name[:width], 16)
+        if bucket in used or not 0 <= bucket < 1 << bits:
+            raise ValueError(f"HAMT bucket {bucket} is used twice, or is none")
+        used.add(bucket)
+        place = above[0] << bits | bucket
+        if name is not None and name_hash(name.encode("utf-8", "surrogateescape")) >> 64 - count != place:
+            raise ValueError(f"HAMT name {name!r} stands in a bucket that is not its own")
+        yield name, link, (place, count)
+
+
 def find(node: dagpb.Node, shard: unixfs.UnixFs, name: str, level: int) -> tuple[bool, dagpb.Link] | None:
     """Return where *name* is to be looked for: ``(True, its link)``, ``(False, the shard below)``, or None.
 

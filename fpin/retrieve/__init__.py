@@ -4,7 +4,7 @@ Knows spec routing-and-retrieval §5. Refuses to know which places have the cont
 ask them: sources come in, best first.
 """
 
-from fpin.retrieve.content import Content, split_path
+from fpin.retrieve.content import Content, Span, split_path
 from fpin.retrieve.fetch import Blocks, Fetched, fetch
 from fpin.retrieve.gateway import Gateway, NotServed
 from fpin.retrieve.verify import Incomplete, Limits, verify_car
@@ -17,6 +17,7 @@ __all__ = [
     "Incomplete",
     "Limits",
     "NotServed",
+    "Span",
     "fetch",
     "split_path",
     "verify_car",

@@ -1,12 +1,16 @@
-"""UnixFS content, read block by block: path resolution, directories, files in order.
+"""UnixFS content, read block by block: path resolution, directories, files in order, or a part of one.
 
 Pulls each block it needs through a function, parents before children, so the blocks may come from a CAR
 while it arrives. Checks what a valid hash does not prove: that sizes are true and names are names (spec
 routing-and-retrieval §5.6, §5.7). Refuses to know where blocks come from and where content goes.
+
+Memory is bounded whatever the content is: by `Limits.pending` links of the nodes on the way to where it is.
 """
 
 from __future__ import annotations
 
+import contextlib
+import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -15,12 +19,14 @@ from fpin.ipld import cid as cids
 from fpin.ipld import dagpb, hamt
 from fpin.ipld.unixfs import Kind, UnixFs
 from fpin.ipld.unixfs import decode as decode_unixfs
-from fpin.retrieve.verify import Limits
+from fpin.retrieve.verify import MAX_BLOCK, Limits, SeenBlocks
 
 GetBlock = Callable[[bytes], bytes]
 """Returns the verified block of a CID; identity CIDs are never asked for."""
 
 Path = tuple[str, ...]
+
+LOOKAHEAD = 16  # leaves of a file that are named before they are needed
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +57,60 @@ class Symlink:
     target: str
 
 
-Part = Directory | File | FileEnd | Symlink | bytes
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """The next *size* bytes of the file stand already where they belong, and were hashed there."""
+
+    size: int
+
+
+Part = Directory | File | FileEnd | Symlink | Kept | bytes
+
+Keep = Callable[[Path, int, int | None, bytes], int | None]
+"""Tells how many bytes of a file stand already at its place: asked with the file's path, where in the file a
+leaf begins, its size (None: it is all of the file) and its CID. None: they do not, or not these."""
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """A part of a file, as ``entity-bytes`` of trustless gateways names it.
+
+    Both ends belong to it; negative ones count from the end of the file; *last* None is the end.
+    """
+
+    first: int
+    last: int | None = None
+
+    @classmethod
+    def parse(cls, text: str) -> Span:
+        """Return the span written ``A:B``; UsageError when it is none.
+
+        >>> Span.parse("-100:")
+        Span(first=-100, last=None)
+        """
+        match = _SPAN.fullmatch(text)
+        if match is None:
+            raise UsageError(
+                f"{text!r} is no range of bytes",
+                hint="write the first and the last byte, 0:99; negative ones count from the end, -100:",
+            )
+        span = cls(int(match[1] or "0"), None if match[2] in (None, "*") else int(match[2]))
+        if span.last is not None and (span.first < 0) == (span.last < 0) and span.last < span.first:
+            raise UsageError(f"the range {text} ends before it begins")
+        return span
+
+    def __str__(self) -> str:
+        return f"{self.first}:{'*' if self.last is None else self.last}"
+
+    def within(self, size: int) -> tuple[int, int]:
+        """Return ``(start, stop)`` in a file of *size* bytes, *stop* not included; equal for nothing."""
+        first = max(0, size + self.first) if self.first < 0 else self.first
+        stop = size if self.last is None else (size if self.last < 0 else 0) + self.last + 1
+        stop = min(size, stop)
+        return min(first, size), max(min(first, size), stop)
+
+
+_SPAN = re.compile(r"(-?\d{1,18})?:(-?\d{1,18}|\*)?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,12 +138,28 @@ def split_path(text: str) -> Path:
 class Content:
     """The UnixFS tree below *root_cid*. Raises VerificationFailed for blocks that make no sense."""
 
-    def __init__(self, root_cid: bytes, get: GetBlock, limits: Limits | None = None) -> None:
+    def __init__(
+        self,
+        root_cid: bytes,
+        get: GetBlock,
+        limits: Limits | None = None,
+        *,
+        keep: Keep = lambda _path, _at, _size, _cid: None,
+        ahead: Callable[[Sequence[bytes], bool], None] = lambda _cids, _large: None,
+    ) -> None:
+        """*keep* says what need not be fetched again; *ahead* is told which blocks will be asked for next.
+
+        Its second argument tells leaves of a large file from small files side by side.
+        """
         self.root_cid = root_cid
-        self._get = get
+        self._get, self._keep, self._ahead = get, keep, ahead
         self._limits = limits or Limits()
         self._blocks = 0
         self._content = 0
+        self._pending = 0
+        self._entries_met = 0
+        self._met = SeenBlocks()
+        self._distinct = 0
 
     def resolve(self, path: Sequence[str]) -> bytes:
         """Return the CID at *path*. Raises NotFound where a verified directory proves that it is not there.
@@ -101,13 +176,23 @@ class Content:
             at = link
         return at
 
-    def parts(self, cid: bytes) -> Iterator[Part]:
-        """Return the content of *cid*, itself at path (), depth first in the order of the links."""
-        return self._below(cid, (), 0)
+    def parts(self, cid: bytes, span: Span | None = None) -> Iterator[Part]:
+        """Return the content of *cid*, itself at path (), depth first in the order of the links.
+
+        With *span* only that part of it, which must be a file.
+        """
+        if span is None:
+            yield from self._below(cid, (), 0)
+            return
+        node = self._node(cid, 0)
+        if node.fs.kind not in (Kind.FILE, Kind.RAW):
+            raise UsageError("a range of bytes can be had of a file only", hint="name a file: CID/path")
+        yield from self._part_of_file(node, (), 0, *span.within(_file_size(node)))
 
     # -- directories ---------------------------------------------------------------------------------
 
     def _directory(self, node: _Node, path: Path, depth: int) -> Iterator[Part]:
+        # Of one plain directory, whose names fit a block; in a HAMT no name can occur twice.
         names: set[str] = set()
         # Each entry is read to its end before the next is looked at: the order in which a CAR brings them.
         for name, link in self._entries(node, depth):
@@ -117,32 +202,72 @@ class Content:
                 for _ in parts:
                     pass
                 continue
-            names.add(name)
+            if node.fs.kind == Kind.DIRECTORY:
+                names.add(name)
             yield from parts
 
     def _below(self, cid: bytes, path: Path, depth: int) -> Iterator[Part]:
+        self._count_entry()
+        if (size := self._keep(path, 0, None, cid)) is not None:
+            self._count(size)
+            yield from (File(path, size, None), Kept(size), FileEnd(path))
+            return
         node = self._node(cid, depth)
         if node.fs.kind in (Kind.DIRECTORY, Kind.HAMT):
             yield Directory(path, node.fs.mode)
             yield from self._directory(node, path, depth)
+        elif node.fs.kind == Kind.SYMLINK:
+            yield Symlink(path, node.fs.data.decode("utf-8", "surrogateescape"))
         else:
-            yield from self._leaf(node, path, depth)
+            yield from self._part_of_file(node, path, depth, 0, _file_size(node))
 
-    def _entries(self, node: _Node, depth: int, level: int = 0) -> Iterator[tuple[str, bytes]]:
-        if node.fs.kind == Kind.DIRECTORY:
-            for link in node.node.links:
-                yield link.name, link.cid
-            return
-        if level >= hamt.MAX_LEVELS:
-            raise _wrong(node.cid, f"is a HAMT of more than {hamt.MAX_LEVELS} levels")
-        for name, link in _shard_entries(node):
-            if name is not None:
-                yield name, link.cid
-                continue
-            shard = self._node(link.cid, depth)
-            if shard.fs.kind != Kind.HAMT:
-                raise _wrong(link.cid, "stands where a shard of a directory belongs")
-            yield from self._entries(shard, depth, level + 1)
+    def _entries(
+        self, node: _Node, depth: int, place: tuple[int, int] = (0, 0)
+    ) -> Iterator[tuple[str, bytes]]:
+        links = node.node.links
+        with self._holding(len(links)):
+            if node.fs.kind == Kind.DIRECTORY:
+                for index, link in enumerate(links):
+                    self._name_ahead(links, index)
+                    yield link.name, link.cid
+                return
+            for index, (name, link, below) in enumerate(_shard_entries(node, place)):
+                if name is not None:
+                    self._name_ahead(links, index)
+                    yield name, link.cid
+                    continue
+                shard = self._node(link.cid, depth)
+                if shard.fs.kind != Kind.HAMT:
+                    raise _wrong(link.cid, "stands where a shard of a directory belongs")
+                yield from self._entries(shard, depth, below)
+
+    def _name_ahead(self, links: Sequence[dagpb.Link], index: int) -> None:
+        coming = (link.cid for link in links[index : index + LOOKAHEAD])
+        self._ahead([cid for cid in coming if cids.codec_of(cid) == cids.RAW], False)
+
+    @contextlib.contextmanager
+    def _holding(self, count: int) -> Iterator[None]:
+        """Keep *count* links for later, if that is not too many with those that are kept already."""
+        self._pending += count
+        self._check_pending(0)
+        try:
+            yield
+        finally:
+            self._pending -= count
+
+    def _check_pending(self, more: int) -> None:
+        if self._pending + more > self._limits.pending:
+            raise VerificationFailed(
+                f"the content branches into more than {self._limits.pending} links at once"
+            )
+
+    def _count_entry(self) -> None:
+        self._entries_met += 1
+        if self._entries_met > max(self._limits.repeats, 1000 * self._distinct):
+            raise VerificationFailed(
+                f"the content makes more than {self._limits.repeats} entries of {self._distinct} blocks: "
+                "it is made to fill disks"
+            )
 
     def _lookup(self, cid: bytes, name: str) -> bytes | None:
         node = self._node(cid, 0)
@@ -165,28 +290,48 @@ class Content:
 
     # -- files ---------------------------------------------------------------------------------------
 
-    def _leaf(self, node: _Node, path: Path, depth: int) -> Iterator[Part]:
-        if node.fs.kind == Kind.SYMLINK:
-            yield Symlink(path, node.fs.data.decode("utf-8", "surrogateescape"))
-            return
-        size = _file_size(node)
-        yield File(path, size, node.fs.mode)
-        yield from self._file(node, depth)
+    def _part_of_file(self, node: _Node, path: Path, depth: int, start: int, stop: int) -> Iterator[Part]:
+        yield File(path, stop - start, node.fs.mode)
+        yield from self._file(node, path, depth, start, stop)
         yield FileEnd(path)
 
-    def _file(self, first: _Node, depth: int) -> Iterator[bytes]:
-        """Yield the bytes of a file. That each node says how large its children are is held against them."""
-        stack: list[tuple[_Node | bytes, int, int]] = [(first, _file_size(first), depth)]
+    def _file(self, first: _Node, path: Path, depth: int, start: int, stop: int) -> Iterator[Part]:
+        """Yield the bytes of a file from *start* to *stop*.
+
+        That each node says how large its children are is held against them.
+        """
+        total = _file_size(first)
+        stack: list[tuple[_Node | bytes, int, int, int]] = [(first, total, depth, 0)]
         while stack:
-            item, size, depth = stack.pop()
+            item, size, depth, at = stack.pop()
+            if isinstance(item, bytes):
+                if (at + size <= start or at >= stop) and (start, stop) != (0, total):
+                    continue
+                if size <= MAX_BLOCK and start <= at and at + size <= stop:
+                    kept = self._keep(path, at - start, size, item)
+                    if kept is not None:
+                        self._count(kept)
+                        yield Kept(kept)
+                        continue
+                    coming = [
+                        cid
+                        for cid, length, _, begin in reversed(stack[1 - LOOKAHEAD :])
+                        if isinstance(cid, bytes) and length <= MAX_BLOCK and begin < stop
+                    ]
+                    self._ahead([item, *coming], stop - start > MAX_BLOCK)
             node = item if isinstance(item, _Node) else self._node(item, depth)
             if _file_size(node) != size:
                 raise _wrong(node.cid, f"holds {_file_size(node)} bytes where its parent says {size}")
-            if node.fs.data:
-                self._count(len(node.fs.data))
-                yield node.fs.data
-            children = zip(node.node.links, node.fs.blocksizes, strict=True)
-            stack += [(link.cid, length, depth + 1) for link, length in reversed(list(children))]
+            if data := node.fs.data[max(0, start - at) : max(0, stop - at)]:
+                self._count(len(data))
+                yield data
+            at += len(node.fs.data)
+            children: list[tuple[_Node | bytes, int, int, int]] = []
+            for link, length in zip(node.node.links, node.fs.blocksizes, strict=True):
+                children.append((link.cid, length, depth + 1, at))
+                at += length
+            stack += reversed(children)
+            self._check_pending(len(stack))
 
     def _count(self, size: int) -> None:
         self._content += size
@@ -202,7 +347,13 @@ class Content:
         if self._blocks > self._limits.blocks:
             raise VerificationFailed(f"the content has more than {self._limits.blocks} blocks")
         data = cids.identity_data(cid)
-        return _decode(cid, self._get(cid) if data is None else data)
+        if data is None:
+            data = self._get(cid)
+            multihash = cids.multihash_of(cid)
+            if multihash not in self._met:
+                self._met.add(multihash)
+                self._distinct += 1
+        return _decode(cid, data)
 
 
 def _decode(cid: bytes, data: bytes) -> _Node:
@@ -233,9 +384,11 @@ def _file_size(node: _Node) -> int:
     return size
 
 
-def _shard_entries(node: _Node) -> Iterator[tuple[str | None, dagpb.Link]]:
+def _shard_entries(
+    node: _Node, place: tuple[int, int]
+) -> Iterator[tuple[str | None, dagpb.Link, tuple[int, int]]]:
     try:
-        yield from hamt.entries(node.node, node.fs)
+        yield from hamt.placed_entries(node.node, node.fs, place)
     except ValueError as exc:
         raise _wrong(node.cid, f"is no directory: {exc}") from exc
 

@@ -64,9 +64,13 @@ class Gateway:
         return f"Gateway({self.url!r})"
 
     @contextlib.contextmanager
-    def car(self, cid: bytes, path: Sequence[str] = ()) -> Iterator[CarAnswer]:
-        """Ask for the blocks along *path* and all below its end, parents first."""
-        query = "format=car&dag-scope=all&car-version=1&car-order=dfs&car-dups=n"
+    def car(self, cid: bytes, path: Sequence[str] = (), part: str | None = None) -> Iterator[CarAnswer]:
+        """Ask for the blocks along *path* and all below its end, parents first.
+
+        *part* asks for those of a file that hold these bytes (``entity-bytes``). A server may send more.
+        """
+        scope = f"entity&entity-bytes={part}" if part else "all"
+        query = f"format=car&dag-scope={scope}&car-version=1&car-order=dfs&car-dups=n"
         with self._open(self._url(cid, path, query), _ACCEPT_CAR) as reply:
             promised = _promises(reply.headers)
             if promised is None:

@@ -20,7 +20,8 @@ def file_parts(path: tuple[str, ...], *chunks: bytes, mode: int | None = None) -
 
 
 def write(parts: list[Part], out: Path) -> files.Written:
-    *_, written = write_tree(iter(parts), out)
+    with files.Tree(out) as tree:
+        *_, written = write_tree(iter(parts), tree)
     return written
 
 
@@ -62,8 +63,9 @@ def test_a_single_file_is_written_under_its_name(tmp_path: Path) -> None:
 
 def test_nothing_stands_under_the_final_name_until_the_end(tmp_path: Path) -> None:
     out = tmp_path / "out"
-    for _ in write_tree(iter(TREE), out):
-        assert not out.exists()
+    with files.Tree(out) as tree:
+        for _ in write_tree(iter(TREE), tree):
+            assert not out.exists()
     assert out.exists()
 
 
@@ -73,18 +75,18 @@ def test_whatever_ends_it_early_leaves_nothing_behind(tmp_path: Path, stop: int)
         yield from TREE[:stop]
         raise VerificationFailed("wrong block")
 
-    with pytest.raises(VerificationFailed):
-        for _ in write_tree(broken(), tmp_path / "out"):
+    with pytest.raises(VerificationFailed), files.Tree(tmp_path / "out") as tree:
+        for _ in write_tree(broken(), tree):
             pass
     assert everything(tmp_path) == {}
 
 
 def test_giving_up_in_the_middle_leaves_nothing_behind(tmp_path: Path) -> None:
-    steps = write_tree(iter(TREE), tmp_path / "out")
-    for _ in range(4):
-        next(steps)
-    assert everything(tmp_path) != {}
-    steps.close()
+    with files.Tree(tmp_path / "out") as tree:
+        steps = write_tree(iter(TREE), tree)
+        for _ in range(4):
+            next(steps)
+        assert everything(tmp_path) != {}
     assert everything(tmp_path) == {}
 
 
@@ -158,10 +160,10 @@ def test_modes_are_kept_within_0777(tmp_path: Path) -> None:
 
 
 def test_a_read_only_folder_in_the_way_of_cleaning_up_is_removed_all_the_same(tmp_path: Path) -> None:
-    tree = files._Tree(tmp_path / "place")
-    tree.write(Directory((), 0o555))
-    tree.finish()
-    files._remove(tmp_path / "place")
+    with files.Tree(tmp_path / "out") as tree:
+        parts = [Directory((), None), Directory(("d",), 0o555), Directory(("e",), None)]
+        for _ in zip(range(3), write_tree(iter(parts), tree), strict=False):
+            pass
     assert everything(tmp_path) == {}
 
 

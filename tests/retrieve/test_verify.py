@@ -223,9 +223,9 @@ def test_more_blocks_than_the_limit_are_refused(dag: Dag) -> None:
 
 
 def test_a_cache_keeps_what_was_used_last_within_its_capacity() -> None:
-    cache = BlockCache(100)
+    cache = BlockCache(2000)
     for index in range(3):
-        cache.put(b"%d" % index, bytes(40))
+        cache.put(b"%d" % index, bytes(700))
     assert [cache.get(b"%d" % index) is not None for index in range(3)] == [False, True, True]
 
 
