@@ -259,12 +259,16 @@ class Blocks:
     def _wants_car(self, cid: bytes) -> bool:
         if self._skipping or self._current in self._no_car:
             return False
-        if self._resolving:
+        if self._at_the_beginning(cid):
             return cid == self._root
         return self._span is None and cids.codec_of(cid) != cids.RAW
 
+    def _at_the_beginning(self, cid: bytes) -> bool:
+        """Tell whether one request for the root brings all that is wanted, *cid* first."""
+        return self._resolving or (not self._path and cid == self._root)
+
     def _open(self, source: Gateway, cid: bytes) -> CarStream:
-        path, part = (self._path, self._span) if self._resolving else ((), None)
+        path, part = (self._path, self._span) if self._at_the_beginning(cid) else ((), None)
         answer = self._closing.enter_context(source.car(cid, path, str(part) if part else None))
         # A server that knows no parts of files sends blocks that nobody asked for, and means no harm.
         order: Order = "unk" if part else answer.order
