@@ -60,11 +60,13 @@ def open_network(
 ) -> Iterator[Services]:
     """Open *network* with settings that are known already; a key of None is looked for."""
     # The rooms below take 0.1 s to import, and `import fpin` needs none of them.
+    from fpin import temporary
     from fpin.flows.services import connect as open_services
     from fpin.pack.spool import sweep
 
     where = folders()
     sweep(where.spool)
+    temporary.sweep(where.notes)
     with contextlib.ExitStack() as stack:
         info = None
         if network == DEVNET:
@@ -170,19 +172,22 @@ def get(
     what: str,
     out: str | os.PathLike[str] | BinaryIO | None = None,
     *,
+    span: str | None = None,
     network: str | None = None,
     services: Services | None = None,
     on_event: OnEvent = ignore,
 ) -> GetResult:
     """Fetch *what* (``CID``, ``CID/path``, or a pin's name or path), verify every block, write it to *out*.
 
-    *out* None is a path in the working directory, called as the content; a path must not exist yet.
+    *out* None is a path in the working directory, called as the content; a path must not exist yet. *span*
+    is the part of a file to fetch, as ``first:last`` byte. A call that was interrupted is gone on with by the
+    same call.
     """
     from fpin.flows import get as flow
 
     target = Path(out) if isinstance(out, (str, os.PathLike)) else out
     with _given(services, network, on_event) as opened:
-        return flow.get(opened, what, target, on_event=on_event)
+        return flow.get(opened, what, target, span=span, on_event=on_event)
 
 
 def status(

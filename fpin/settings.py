@@ -35,6 +35,11 @@ class Folders:
         return self.cache / "spool"
 
     @property
+    def notes(self) -> Path:
+        """What temporary names fpin has made elsewhere."""
+        return self.cache / "temporary"
+
+    @property
     def devnet_info(self) -> Path:
         return self.devnet / "devnet-info.json"
 

@@ -66,6 +66,8 @@ def pack(
     """Write PATH as CAR files, exactly the bytes that `fpin add` would upload."""
     from fpin.cli.progress import choose
     from fpin.flows import packing
+    from fpin.settings import folders
+    from fpin.temporary import sweep
 
     with (
         choose(json_output=json, quiet=quiet, verbose=False) as printer,
@@ -73,7 +75,9 @@ def pack(
             paths, printer, name=name, wrap=wrap, hidden=hidden, exclude=exclude, profile=profile
         ) as content,
     ):
-        result = packing.pack(content, output, split=split, on_event=printer)
+        notes = folders().notes
+        sweep(notes)
+        result = packing.pack(content, output, split=split, notes=notes, on_event=printer)
     if json:
         print_json("fpin.pack/1", dataclasses.asdict(result))
     elif quiet:

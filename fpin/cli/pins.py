@@ -82,6 +82,14 @@ def get(
     output: Annotated[
         str | None, Option("--output", "-o", metavar="OUT", help="Where to; - is standard output.")
     ] = None,
+    span: Annotated[
+        str | None,
+        Option(
+            "--range",
+            metavar="A:B",
+            help="Only bytes A to B of a file, both included; negative ones count from its end.",
+        ),
+    ] = None,
     network: options.Network = DEFAULT_NETWORK,
     rpc_url: options.RpcUrl = None,
     json: options.Json = False,
@@ -99,7 +107,7 @@ def get(
         )
     out = sys.stdout.buffer if output == "-" else Path(output) if output else None
     with session.printer() as printer, session.services(printer) as services:
-        result = flow.get(services, what, out, on_event=printer)
+        result = flow.get(services, what, out, span=span, on_event=printer)
     if output == "-":
         sys.stdout.buffer.flush()
     elif json:
@@ -107,10 +115,11 @@ def get(
     elif quiet:
         print_text(result.out or "")
     else:
-        sources = ", ".join(result.sources)
+        sources = ", ".join(result.sources) or "what was kept"
+        kept = f" ({format_size(result.kept)} were here already)" if result.kept else ""
         print_text(
             f"{result.out}: {count(result.files, 'file')}, {format_size(result.bytes)}, verified, "
-            f"from {sources}"
+            f"from {sources}{kept}"
         )
     return exits.DONE
 

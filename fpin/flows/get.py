@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import contextlib
+import hashlib
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-from fpin.errors import GatewayUnavailable, IndexerUnavailable, LocalError, NotFound, UsageError
+from fpin.errors import GatewayUnavailable, IndexerUnavailable, LocalError, NotFound, Unavailable, UsageError
 from fpin.events import Fetching, Noted, OnEvent, ignore
 from fpin.flows.packing import absolute
 from fpin.flows.resolve import resolve
 from fpin.flows.services import Services
-from fpin.ipld.cid import format_cid, parse_cid
-from fpin.retrieve import Gateway, fetch, split_path
+from fpin.ipld.cid import format_cid, multihash_of, parse_cid
+from fpin.retrieve import Gateway, Span, fetch, split_path
+from fpin.retrieve.files import workplace_beside
 from fpin.routing.multiaddr import url_of
 from fpin.store import THERE, Copy, Pin
+from fpin.temporary import noted
+
+_KEPT = 7 * 86400.0  # seconds that the beginning of a download waits for the same command
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,19 +32,30 @@ class GetResult:
     bytes: int
     files: int
     sources: tuple[str, ...]
+    kept: int  # of the bytes, those that an earlier attempt had brought
 
 
 def get(
-    services: Services, what: str, out: Path | BinaryIO | None = None, *, on_event: OnEvent = ignore
+    services: Services,
+    what: str,
+    out: Path | BinaryIO | None = None,
+    *,
+    span: str | None = None,
+    on_event: OnEvent = ignore,
 ) -> GetResult:
     """Fetch *what* (``CID``, ``CID/path``, or a pin's name or path) and write it to *out*.
 
-    *out* None is a path in the working directory called as the content; it must not exist. Nothing that
-    was not verified reaches its final name. Sources in order: the providers in the store, those that
-    routing names, public gateways once routing found the content.
+    *out* None is a path in the working directory called as the content; it must not exist. *span*, such as
+    ``0:99``, is the part of a file to fetch, both ends included. Nothing that was not verified reaches its
+    final name; what an attempt that was ended brought is kept beside *out* for a week, hashed and used by the
+    next. Sources in order: what is kept, the providers in the store, those that routing names, public
+    gateways once routing found the content; for a block that none of them has, routing is asked again.
     """
+    part = Span.parse(span) if span is not None else None
     root_cid, inside, pin = _target(services, what)
     if out is None:
+        if part is not None:
+            raise UsageError("a part of a file has no name of its own", hint="give it one with -o")
         out = _default_name(root_cid, inside, pin)
     if isinstance(out, Path):
         out = absolute(out)
@@ -53,7 +70,13 @@ def get(
     def moved(source: str, done: int) -> None:
         on_event(Fetching(source=source, done=done))
 
-    fetched = fetch(root_cid, split_path(inside), sources, out, moved)
+    def more(cid: bytes) -> list[Gateway]:
+        return [Gateway(url, services.http) for url in _routed(services, cid, pin)]
+
+    with _workplace(services, out, root_cid, inside, part) as workplace:
+        fetched = fetch(
+            root_cid, split_path(inside), sources, out, moved, span=part, workplace=workplace, more=more
+        )
     for warning in fetched.warnings:
         on_event(Noted(text=warning))
     for link in fetched.skipped:
@@ -65,6 +88,7 @@ def get(
         bytes=fetched.bytes,
         files=fetched.files,
         sources=fetched.sources,
+        kept=fetched.kept,
     )
 
 
@@ -98,6 +122,27 @@ def _default_name(root_cid: bytes, inside: str, pin: Pin | None) -> Path:
     return Path(pin.name if pin and pin.name and "/" not in pin.name else format_cid(root_cid))
 
 
+@contextlib.contextmanager
+def _workplace(
+    services: Services, out: Path | BinaryIO, root_cid: bytes, inside: str, part: Span | None
+) -> Iterator[Path | None]:
+    """Give the temporary place where *out* grows: the same for the same content, unless it is in use."""
+    if not isinstance(out, Path):
+        yield None
+        return
+    asked = b"\0".join(
+        (multihash_of(root_cid), inside.encode("utf-8", "surrogateescape"), str(part).encode())
+    )
+    place = workplace_beside(out, hashlib.sha256(asked).hexdigest()[:12])
+    with noted(services.folders.notes, place, keep=_KEPT) as ours:
+        try:
+            yield place if ours else None
+        except Unavailable as exc:
+            if ours and place.exists():
+                exc.hint = "what was fetched is kept: run it again later, and it goes on from there"
+            raise
+
+
 def _check_free(out: Path) -> None:
     if out.exists() or out.is_symlink():
         raise LocalError(f"{out} is there already", hint="choose another place with -o", path=str(out))
@@ -105,12 +150,12 @@ def _check_free(out: Path) -> None:
         raise UsageError(f"the folder {out.parent} does not exist", hint="create it, or choose another place")
 
 
-def _sources(services: Services, root_cid: bytes, pin: Pin | None) -> Iterable[Gateway]:
+def _sources(services: Services, root_cid: bytes, pin: Pin | None) -> Iterator[Gateway]:
     urls: dict[str, None] = {}
     if pin is not None:
         # Every holder of any piece: content cut over several pieces may lie at several providers.
         urls |= dict.fromkeys(copy.provider_url for copy in _there(pin))
-    urls |= dict.fromkeys(_routed(services, root_cid, pin))
+    urls |= dict.fromkeys(_routed(services, root_cid, pin, urgent=not urls))
     yield from (Gateway(url, services.http) for url in urls)
     if services.gate.is_open(root_cid):
         # Once the root was found, so are the blocks below it that a broken-off CAR makes us ask for.
@@ -125,25 +170,25 @@ def _there(pin: Pin) -> list[Copy]:
     return [copy for piece in reversed(pin.pieces) for copy in piece.copies if copy.state in THERE]
 
 
-def _routed(services: Services, root_cid: bytes, pin: Pin | None) -> list[str]:
-    """Ask the indexer that keeps no empty answers who serves *root_cid* over HTTP.
+def _routed(services: Services, cid: bytes, pin: Pin | None = None, *, urgent: bool = True) -> list[str]:
+    """Ask the indexer that keeps no empty answers who serves *cid* over HTTP.
 
     Opens the gate where public routers can do no harm by looking: for content of others that is found, and
-    for a pin of ours that is found at one of its own providers. A record of somebody else's copy would make
-    caches keep a list without ours (gotcha G2). Raises IndexerUnavailable where nobody else knows either.
+    for a *pin* of ours that is found at one of its own providers. A record of somebody else's copy would make
+    caches keep a list without ours (gotcha G2). Raises IndexerUnavailable where it is *urgent*: nobody else
+    knows either.
     """
     indexer = services.backend.peers(services.gate).poll
     if indexer is None:
         return []
-    answer = indexer.find(root_cid)
+    answer = indexer.find(cid)
     own = {copy.provider_url for copy in pin.copies} if pin else set()
-    if answer.state == "inconclusive" and not (pin and _there(pin)):
+    if answer.state == "inconclusive" and urgent:
         raise IndexerUnavailable(
-            f"who has {format_cid(root_cid)} is not known: {indexer.url} gave no usable answer "
-            f"({answer.reason})",
+            f"who has {format_cid(cid)} is not known: {indexer.url} gave no usable answer ({answer.reason})",
             hint="run it again later; for content in the store of fpin no indexer is needed",
         )
     urls = [url for record in answer.records for address in record.addresses if (url := url_of(address))]
     if urls and (pin is None or own & set(urls)):
-        services.gate.open([root_cid])
+        services.gate.open([cid])
     return urls

@@ -126,10 +126,18 @@ def cid(content: Content, *, on_event: OnEvent = ignore) -> CidResult:
     )
 
 
-def pack(content: Content, out: Path, *, split: bool = False, on_event: OnEvent = ignore) -> PackResult:
+def pack(
+    content: Content,
+    out: Path,
+    *,
+    split: bool = False,
+    notes: Path | None = None,
+    on_event: OnEvent = ignore,
+) -> PackResult:
     """Write *content* as CAR files: *out*, or with *split* and several pieces ``X-0.car``, ``X-1.car``, ….
 
-    Files of these names are replaced, when all is written. Raises UsageError where no file can be.
+    Files of these names are replaced, when all is written; *notes* is the folder where their temporary names
+    are noted. Raises UsageError where no file can be.
     """
     layout = lay_out(content, on_event=on_event)
     if len(layout.pieces) > 1 and not split:
@@ -141,7 +149,7 @@ def pack(content: Content, out: Path, *, split: bool = False, on_event: OnEvent 
     paths = _targets(out, len(layout.pieces))
     for path in paths:
         _check_target(path)
-    packed = write_cars(layout, paths, progress=_hashing(layout, on_event))
+    packed = write_cars(layout, paths, progress=_hashing(layout, on_event), notes=notes)
     return PackResult(
         root_cid=format_cid(packed.root_cid),
         size=layout.size,

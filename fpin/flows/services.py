@@ -26,6 +26,7 @@ class Services:
     gate: Gate
     pace: Pace
     gateways: tuple[str, ...]  # URL templates with {cid} and {path}; safe to open once routing found it
+    folders: Folders
 
     def alone(self, pin: Pin, on_event: OnEvent) -> contextlib.AbstractContextManager[None]:
         """Be the only process that changes copies of *pin*, once no other does; read it again inside."""
@@ -69,4 +70,5 @@ def connect(
             gate=gate,
             pace=LOCAL if net.name == DEVNET else PUBLIC,
             gateways=net.gateways,
+            folders=folders,
         )

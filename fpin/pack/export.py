@@ -13,6 +13,7 @@ from fpin.pack.hashing import Packed, digest
 from fpin.pack.layout import Layout
 from fpin.pack.source import header
 from fpin.pack.stream import Data
+from fpin.temporary import noted
 
 # Linux takes memory for its cache in blocks as large as a write, and large ones may be slow to get: a GiB in
 # writes of 15 MiB took 0.9 to 1.9 s, in writes of 128 KiB to 1 MiB 0.2 s (ext4, Linux 6.18).
@@ -25,27 +26,31 @@ def write_cars(
     *,
     progress: Callable[[int], None] | None = None,
     jobs: int | None = None,
+    notes: Path | None = None,
 ) -> Packed:
     """Do what `fpin.pack.digest` does and write each piece to the path of its number.
 
-    A file appears under its name only when all are whole; one that was there is replaced then. Raises
-    LocalError, naming the file, when one cannot be written, besides what `digest` raises.
+    A file appears under its name only when all are whole; one that was there is replaced then. With *notes*
+    their temporary names are noted in that folder meanwhile (`fpin.temporary`), for when this is killed.
+    Raises LocalError, naming the file, when one cannot be written, besides what `digest` raises.
     """
     if len(paths) != len(layout.pieces):
         raise ValueError(f"{len(paths)} paths for {len(layout.pieces)} pieces")
     writer = _Writer(paths)
-    try:
+    with contextlib.ExitStack() as stack:
+        if notes is not None:
+            for part in writer.parts:
+                stack.enter_context(noted(notes, part))
+        stack.callback(writer.close)
         packed = digest(layout, progress=progress, jobs=jobs, sink=writer.write)
         writer.publish(header(packed.root_cid))
-    finally:
-        writer.close()
     return packed
 
 
 class _Writer:
     def __init__(self, paths: Sequence[Path]) -> None:
         self._paths = paths
-        self._parts = [path.with_name(f".{path.name}.{os.getpid()}.part") for path in paths]
+        self.parts = [path.with_name(f".{path.name}.{os.getpid()}.part").absolute() for path in paths]
         self._index = -1
         self._file: BinaryIO | None = None
 
@@ -53,7 +58,7 @@ class _Writer:
         try:
             if index != self._index or self._file is None:
                 self._close_file()
-                self._index, self._file = index, self._parts[index].open("wb", buffering=0)
+                self._index, self._file = index, self.parts[index].open("wb", buffering=0)
             view = memoryview(data)
             while view:
                 view = view[self._file.write(view[:_WRITE]) :]
@@ -62,14 +67,14 @@ class _Writer:
 
     def publish(self, head: bytes) -> None:
         """Put the header, known only now, in place and give every file its name."""
-        for index, part in enumerate(self._parts):
+        for index, part in enumerate(self.parts):
             try:
                 self._close_file()
                 with part.open("r+b") as file:
                     file.write(head)
             except OSError as exc:
                 raise self._failed(index, exc) from exc
-        for index, (part, path) in enumerate(zip(self._parts, self._paths, strict=True)):
+        for index, (part, path) in enumerate(zip(self.parts, self._paths, strict=True)):
             try:
                 part.replace(path)
             except OSError as exc:
@@ -79,7 +84,7 @@ class _Writer:
         """Remove what was not published."""
         with contextlib.suppress(OSError):
             self._close_file()
-        for part in self._parts:
+        for part in self.parts:
             with contextlib.suppress(OSError):
                 part.unlink(missing_ok=True)
 

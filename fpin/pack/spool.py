@@ -9,12 +9,12 @@ from __future__ import annotations
 import contextlib
 import os
 import secrets
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import BinaryIO
 
 from fpin.errors import LocalError, SourceError
+from fpin.temporary import try_lock
 
 _SUFFIX = ".spool"
 _CHUNK = 2**20
@@ -49,7 +49,7 @@ def sweep(folder: Path) -> None:
 def _delete_if_unused(path: Path) -> None:
     with contextlib.suppress(OSError):
         descriptor = os.open(path, _FLAGS)
-        if _lock(descriptor):
+        if try_lock(descriptor):
             _discard(descriptor, path)
         else:
             os.close(descriptor)
@@ -63,7 +63,7 @@ def _create(folder: Path) -> tuple[int, Path]:
             path = folder / f"{secrets.token_hex(8)}{_SUFFIX}"
             descriptor = os.open(path, _FLAGS | os.O_CREAT | os.O_EXCL, 0o600)
             # Another process may have taken it for a leftover between these two lines.
-            if _lock(descriptor) and path.exists():
+            if try_lock(descriptor) and path.exists():
                 return descriptor, path
             _discard(descriptor, path)
     except OSError as exc:
@@ -103,25 +103,6 @@ def _discard(descriptor: int, path: Path) -> None:
     os.close(descriptor)
     with contextlib.suppress(OSError):
         path.unlink(missing_ok=True)
-
-
-def _lock(descriptor: int) -> bool:
-    """Lock the file for this process; tell whether nobody else has."""
-    try:
-        if sys.platform == "win32":
-            import msvcrt
-
-            # Windows lets nobody read locked bytes, so one far behind the content is locked.
-            os.lseek(descriptor, 2**62, os.SEEK_SET)
-            msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
-            os.lseek(descriptor, 0, os.SEEK_SET)
-        else:
-            import fcntl
-
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        return False
-    return True
 
 
 def _unusable(folder: Path, exc: OSError) -> LocalError:

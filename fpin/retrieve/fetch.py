@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-from fpin.errors import FpinError, GatewayUnavailable, NotFound, VerificationFailed
+from fpin.errors import FpinError, GatewayUnavailable, NotFound, Unavailable, VerificationFailed
 from fpin.ipld import cid as cids
 from fpin.retrieve.content import Content, Span
 from fpin.retrieve.content import Path as Inside
@@ -200,7 +200,13 @@ class Blocks:
             else:
                 self._note_use()
                 return data
-        if self._find_more(cid):
+        try:
+            found = self._find_more(cid)
+        except Unavailable:
+            if self.lies:
+                raise self._verdict(cid, failures) from None
+            raise
+        if found:
             return self.get(cid)
         raise self._verdict(cid, failures)
 

@@ -24,6 +24,7 @@ from fpin.ipld import dagpb, unixfs
 from fpin.retrieve import content
 from fpin.retrieve.content import Directory, File, FileEnd, Kept, Part, Symlink
 from fpin.retrieve.verify import MAX_BLOCK
+from fpin.temporary import discard
 
 # O_EXCL and O_NOFOLLOW: every file is one that this process made just now, never something a hostile name
 # (or a file system that takes "A" and "a" for the same) led to.
@@ -96,7 +97,7 @@ class Tree:
             self._close()
         stays = kind is not None and issubclass(kind, Unavailable | KeyboardInterrupt)
         if not (self._resumable and stays):
-            _remove(self._base)
+            discard(self._base)
 
     def keep(self, path: content.Path, at: int, size: int | None, cid: bytes) -> int | None:
         """Return how many bytes of the leaf *cid* stand at *at* in the file at *path*; see `content.Keep`."""
@@ -243,12 +244,6 @@ def workplace_beside(out: Path, key: str) -> Path:
     return out.parent / f".{out.name[:100]}.fpin-{key}"
 
 
-def remove_workplace(path: Path) -> None:
-    """Remove a temporary place that nobody will go on with; anything else is left alone."""
-    if ".fpin-" in path.name and path.name.startswith("."):
-        _remove(path)
-
-
 # A file that an earlier attempt left is told from those of this one by its time: so much is kept of any
 # number of files without memory.
 _LEFT = 1  # second after 1970
@@ -369,14 +364,3 @@ def _local(path: Path | str, clash: str | None = None) -> Iterator[None]:
         raise LocalError(f"cannot write {path}: {exc.strerror or exc}", path=str(path)) from exc
     except ValueError as exc:  # a NUL byte, or a name that cannot be encoded here
         raise VerificationFailed(f"the content has a name that no file can have: {path}") from exc
-
-
-def _remove(path: Path) -> None:
-    """Remove what is left of a failed attempt; read-only folders in it become writable first."""
-    if path.is_dir() and not path.is_symlink():
-        for folder, _, _ in os.walk(path):
-            with contextlib.suppress(OSError):
-                os.chmod(folder, 0o700)
-        shutil.rmtree(path, ignore_errors=True)
-    else:
-        path.unlink(missing_ok=True)

@@ -1,4 +1,4 @@
-"""Ctrl-C while files are written: nothing half-done is left under any name."""
+"""Ctrl-C while files are written: nothing half-done is left under its final name."""
 
 from __future__ import annotations
 
@@ -34,11 +34,18 @@ def test_packing_that_is_interrupted_leaves_nothing(big: Path, tmp_path: Path) -
     assert list(out.iterdir()) == []
 
 
-def test_fetching_that_is_interrupted_leaves_nothing(services: Services, big: Path, tmp_path: Path) -> None:
+def test_fetching_that_is_interrupted_leaves_what_the_next_attempt_needs(
+    services: Services, big: Path, tmp_path: Path
+) -> None:
     out = tmp_path / "out"
     out.mkdir()
     stored = add.add(services, add.AddRequest(content=Content(paths=(big,)), wish=Wish(copies=1)))
     assert stored.root_cid
     with pytest.raises(KeyboardInterrupt):
         get.get(services, stored.root_cid, out / "big.bin", on_event=interrupt)
-    assert list(out.iterdir()) == []
+    [left] = out.iterdir()
+    assert left.name.startswith(".big.bin.fpin-")
+    result = get.get(services, stored.root_cid, out / "big.bin")
+    assert result.kept >= 2**20
+    assert [path.name for path in out.iterdir()] == ["big.bin"]
+    assert (out / "big.bin").read_bytes() == big.read_bytes()

@@ -124,10 +124,10 @@ def test_the_filter_of_seen_blocks_never_forgets_and_seldom_errs() -> None:
 # -- a DAG that is a bomb --------------------------------------------------------------------------
 
 
-def test_a_hundred_folders_that_hold_each_other_twice_are_a_bomb(dag: Dag) -> None:
+def test_thirty_folders_that_hold_each_other_twice_are_a_bomb(dag: Dag) -> None:
     cid = dag.raw(b"bottom")
-    for _ in range(100):
-        cid = dag.directory([("l", cid), ("r", cid)])  # 2**100 files
+    for _ in range(30):
+        cid = dag.directory([("l", cid), ("r", cid)])  # 2**30 files
     with pytest.raises(VerificationFailed, match="made to fill disks"):
         for _ in Content(cid, dag.blocks.__getitem__, Limits(repeats=3000)).parts(cid):
             pass
