@@ -573,12 +573,24 @@ class Store:
             return self.payment(int(cursor.lastrowid or 0))
 
     def mark_payment(self, payment: int, state: PaymentState, *, reason: str | None = None) -> Payment:
-        """Write down what became of a payment, by what the chain said."""
+        """Write down what became of a payment, by what the chain said.
+
+        Where it was executed, whatever else was signed under its number never will be.
+        """
         with self._transaction():
             self._db.execute(
                 "UPDATE payments SET state = ?, reason = ?, changed = ? WHERE payment = ?",
                 (state, reason, _now(), payment),
             )
+            if state in (PaymentState.DONE, PaymentState.FAILED):
+                self._db.execute(
+                    """
+                    UPDATE payments SET state = 'replaced', changed = ?1
+                    WHERE payment != ?2 AND state IN ('signed', 'lost') AND (chain_id, wallet, nonce) =
+                          (SELECT chain_id, wallet, nonce FROM payments WHERE payment = ?2)
+                    """,
+                    (_now(), payment),
+                )
             return self.payment(payment)
 
     # Below

@@ -97,7 +97,7 @@ def _m002_when_an_add_was_seen(db: sqlite3.Connection) -> None:
 
 
 def _m003_payments(db: sqlite3.Connection) -> None:
-    # Amounts are decimal TEXT for the same reason.
+    # Amounts are decimal TEXT: they have 256 bits.
     db.execute(
         """
         CREATE TABLE payments (
