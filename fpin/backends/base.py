@@ -309,8 +309,9 @@ class Backend(Protocol):
     def paying(self, *, on_event: OnEvent) -> AbstractContextManager[tuple[Payment, ...]]:
         """Be the only one of this user's runs that moves the wallet's money, for as long as the block lasts.
 
-        First it is asked what became of payments of earlier runs; those of which that is known now are handed
-        back. Raises Unavailable while one of them may still be executed and nothing can be said.
+        First it is asked what became of payments of earlier runs, and told; those that were executed are
+        handed back, until `acknowledge` says that the user knows of them. Raises Unavailable while one may
+        still be executed and nothing can be said.
         """
 
     def deposit(
@@ -320,6 +321,9 @@ class Backend(Protocol):
 
         Returns None when nothing had to be sent. Raises Unavailable when *ticket* is used up.
         """
+
+    def acknowledge(self, tx: str) -> None:
+        """Write down that the user was told of the payment *tx*: the same asked for again is another one."""
 
     def withdraw(self, amount: int, *, on_event: OnEvent) -> Paid:
         """Move *amount* base units of what is free back to the wallet; raises Unaffordable for more."""

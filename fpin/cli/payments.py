@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 from fpin.cli import exits, options
 from fpin.cli.consent import agree
 from fpin.cli.declare import Argument, Option
-from fpin.cli.output import print_json, print_table, print_text, short
+from fpin.cli.output import flush, print_json, print_table, print_text, short
 from fpin.cli.session import Session
 from fpin.errors import UsageError
 from fpin.settings import DEFAULT_NETWORK
@@ -60,7 +60,7 @@ def payments_status(
         else:
             with contents([planned], printer, profile="unixfs-v1-2025") as content:
                 result = flow.statement(services, content=content, wish=wish, on_event=printer)
-    return _tell(result, json)
+        return _tell(services, result, json)
 
 
 def payments_setup(
@@ -78,7 +78,9 @@ def payments_setup(
     session = Session(network=network, rpc_url=rpc_url, json=json)
     with session.printer() as printer, session.services(printer) as services:
         result = flow.setup(services, amount, on_event=printer)
-    return _tell(result, json, none="nothing was needed: the storage service may use the account already")
+        return _tell(
+            services, result, json, none="nothing was needed: the storage service may use the account already"
+        )
 
 
 def payments_deposit(
@@ -94,7 +96,7 @@ def payments_deposit(
     session = Session(network=network, rpc_url=rpc_url, json=json)
     with session.printer() as printer, session.services(printer) as services:
         result = flow.deposit(services, units, on_event=printer)
-    return _tell(result, json)
+        return _tell(services, result, json)
 
 
 def payments_withdraw(
@@ -118,12 +120,12 @@ def payments_withdraw(
         if units is None:
             proposal = flow.propose_withdrawal(services, on_event=printer)
             if not proposal.amount:
-                return _tell(flow.nothing(services, proposal), json, none="nothing is free")
+                return _tell(services, flow.nothing(services, proposal), json, none="nothing is free")
             printer.close()
             _ask_to_withdraw(proposal, yes=yes, json=json)
             units = proposal.amount
         result = flow.withdraw(services, units, on_event=printer)
-    return _tell(result, json)
+        return _tell(services, result, json)
 
 
 def payments_fund(
@@ -147,14 +149,16 @@ def payments_fund(
     with session.printer() as printer, session.services(printer) as services:
         if days is None:
             assert units is not None  # one of the two is there
-            return _tell(flow.deposit(services, units, on_event=printer), json)
+            return _tell(services, flow.deposit(services, units, on_event=printer), json)
         proposal = flow.propose_funding(services, days, on_event=printer)
         if not proposal.amount:
-            return _tell(flow.nothing(services, proposal), json, none=_enough(proposal.account, days))
+            return _tell(
+                services, flow.nothing(services, proposal), json, none=_enough(proposal.account, days)
+            )
         printer.close()
         _ask_to_fund(services, proposal, days, yes=yes, json=json)
         result = flow.deposit(services, proposal.amount, ticket=proposal.ticket, on_event=printer)
-    return _tell(result, json)
+        return _tell(services, result, json)
 
 
 def amount_of(text: str) -> int:
@@ -216,11 +220,20 @@ def _pieces(text: str) -> list[int]:
     return [LARGEST_PIECE] * full + ([max(rest, 127)] if rest else [])
 
 
-def _tell(result: PaymentResult, json: bool, *, none: str = "") -> int:
-    """Print what a payment did, or *none* where nothing had to be sent."""
+def _tell(services: Services, result: PaymentResult, json: bool, *, none: str = "") -> int:
+    """Print what a payment did, or *none* where nothing had to be sent; only then is it over."""
+    from fpin.flows.payments import acknowledge
+
     if json:
         print_json("fpin.payments/1", dataclasses.asdict(result))
-        return exits.DONE
+    else:
+        _show(result, none)
+    flush()
+    acknowledge(services, result)
+    return exits.DONE
+
+
+def _show(result: PaymentResult, none: str) -> None:
     if result.tx:
         gas = f", {short(result.gas)} FIL of gas" if result.gas else ""
         print_text(f"sent      transaction {result.tx}{gas}")
@@ -229,7 +242,6 @@ def _tell(result: PaymentResult, json: bool, *, none: str = "") -> int:
     _show_account(result.network, result.account)
     if result.statement:
         _show_statement(result.account.token, result.statement)
-    return exits.DONE
 
 
 def _show_account(network: str, account: AccountReport) -> None:

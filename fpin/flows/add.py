@@ -19,7 +19,7 @@ from fpin.flows.route import NOT_ASKED, RoutingReport, check_routing, urls
 from fpin.flows.services import Services
 from fpin.flows.sources import Hashed, LaidOut, Source
 from fpin.ipld.cid import format_cid
-from fpin.store import ON_CHAIN, UNDER_WAY, Copy, CopyState, NewPiece, Pin
+from fpin.store import ON_CHAIN, UNDER_WAY, Copy, CopyState, NewPiece, Payment, Pin
 from fpin.units import format_token, parse_token, short_token
 
 GOALS = ("parked", "confirmed", "advertised", "retrievable")
@@ -121,8 +121,8 @@ def _put(
 ) -> Offer:
     """Bring *pin* to where it is wanted; return what that took, nothing where it is there already."""
     sizes = {piece_cid: piece.size for piece_cid, piece in sources.items()}
-    paying = services.backend.paying(on_event=on_event) if request.auto_fund else contextlib.nullcontext()
-    with paying:
+    none = contextlib.nullcontext[tuple[Payment, ...]](())
+    with services.backend.paying(on_event=on_event) if request.auto_fund else none as earlier:
         rest = services.backend.offer_rest(pin, sizes, request.wish, on_event=on_event)
         held = _held_everywhere(pin, rest.places, sources)
         if held:
@@ -131,7 +131,7 @@ def _put(
             _quoted(rest, on_event)
         _check_means(rest, request)
         if request.auto_fund:
-            top_up(services, rest, request.ceilings, on_event=on_event)
+            top_up(services, rest, request.ceilings, earlier, on_event=on_event)
     if held:
         return rest
     park_only = request.wait_for == "parked"

@@ -5,12 +5,14 @@ Knows ceilings. What is lacking is for the backend to say, and how a deposit is 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from fpin.backends.base import Funding, Offer
 from fpin.errors import Unaffordable
 from fpin.events import Noted, OnEvent
 from fpin.flows.services import Services
+from fpin.store import Payment
 from fpin.units import floor_token, format_epochs, format_token, short_token
 
 
@@ -54,18 +56,25 @@ def grant(funding: Funding, ceilings: Ceilings, token: str) -> int:
     return allowed
 
 
-def top_up(services: Services, offer: Offer, ceilings: Ceilings, *, on_event: OnEvent) -> None:
+def top_up(
+    services: Services, offer: Offer, ceilings: Ceilings, earlier: Sequence[Payment], *, on_event: OnEvent
+) -> None:
     """Deposit what *offer* lacks, as far as *ceilings* allow, and let the service use the account.
 
-    Call it within `Backend.paying`, in which *offer* was made too.
+    Call it within `Backend.paying`, in which *offer* was made too. Nothing is deposited for what earlier
+    deposits cover, so none of them has to be remembered any longer.
     """
+    for payment in earlier:
+        services.backend.acknowledge(payment.tx)
     funding = offer.funding
     amount = grant(funding, ceilings, offer.cost.token)
     if not amount and not funding.approve:
         if funding.deposit:
             on_event(Noted(text=_cut_short(offer, 0)))
         return
-    services.backend.deposit(amount, approve=funding.approve, ticket=funding.ticket, on_event=on_event)
+    paid = services.backend.deposit(amount, approve=funding.approve, ticket=funding.ticket, on_event=on_event)
+    if paid is not None:
+        services.backend.acknowledge(paid.tx)
     if amount < funding.deposit:
         on_event(Noted(text=_cut_short(offer, amount)))
 

@@ -11,7 +11,7 @@ from fpin.errors import NoKey, Unaffordable
 from fpin.events import Noted, OnEvent, ignore
 from fpin.flows.packing import Content, lay_out
 from fpin.flows.services import Services
-from fpin.store import PaymentState
+from fpin.store import Payment
 from fpin.units import EPOCHS_PER_DAY, format_token, parse_token
 
 OUTLOOK_DAYS = (30, 90, 365)
@@ -85,7 +85,7 @@ def deposit(
 ) -> PaymentResult:
     """Move *amount* base units from the wallet into the payment account.
 
-    A deposit of that much which an earlier run sent, without seeing what became of it, is this one.
+    A deposit of that much which an earlier run sent, and did not live to tell, is this one.
     """
 
     def send() -> Paid | None:
@@ -97,7 +97,7 @@ def deposit(
 def withdraw(services: Services, amount: int, *, on_event: OnEvent = ignore) -> PaymentResult:
     """Move *amount* base units of what is free back to the wallet; raises Unaffordable for more.
 
-    A withdrawal of that much which an earlier run sent, without seeing what became of it, is this one.
+    A withdrawal of that much which an earlier run sent, and did not live to tell, is this one.
     """
 
     def send() -> Paid | None:
@@ -108,7 +108,8 @@ def withdraw(services: Services, amount: int, *, on_event: OnEvent = ignore) -> 
 
 def propose_withdrawal(services: Services, *, on_event: OnEvent = ignore) -> Proposal:
     """Work out the withdrawal of everything that is free, less what the time until then will take."""
-    with services.backend.paying(on_event=on_event):
+    with services.backend.paying(on_event=on_event) as earlier:
+        _forget(services, earlier)
         now = account(services)
     if parse_token(now.debt):
         raise Unaffordable(
@@ -120,12 +121,19 @@ def propose_withdrawal(services: Services, *, on_event: OnEvent = ignore) -> Pro
 
 def propose_funding(services: Services, days: int, *, on_event: OnEvent = ignore) -> Proposal:
     """Work out the deposit with which the account lasts *days* at its present rate; never a withdrawal."""
-    with services.backend.paying(on_event=on_event):
+    with services.backend.paying(on_event=on_event) as earlier:
+        _forget(services, earlier)
         lacking = services.backend.lacking(runway=days * EPOCHS_PER_DAY)
         now = account(services)
     return Proposal(
         network=services.backend.network, amount=lacking.deposit, ticket=lacking.ticket, account=now
     )
+
+
+def acknowledge(services: Services, result: PaymentResult) -> None:
+    """The user has been told of *result*: from now on the same is asked for as something new."""
+    if result.tx is not None:
+        services.backend.acknowledge(result.tx)
 
 
 def nothing(services: Services, proposal: Proposal) -> PaymentResult:
@@ -140,14 +148,11 @@ def _once(
     # A setup of an account that the service may use already is written down as the deposit it comes to.
     doings = ("setup", "deposit") if doing == "setup" else (doing,)
     with services.backend.paying(on_event=on_event) as earlier:
-        same = [
-            payment
-            for payment in earlier
-            if payment.state is PaymentState.DONE and payment.doing in doings and payment.amount == amount > 0
-        ]
+        same = [one for one in earlier if one.doing in doings and one.amount == amount > 0]
+        _forget(services, [one for one in earlier if one not in same[:1]])
         if same:
             on_event(Noted(text="that is what was asked for: nothing more is deposited or withdrawn"))
-            paid: Paid | None = Paid(tx=same[-1].tx, gas=None)
+            paid: Paid | None = Paid(tx=same[0].tx, gas=None)
             if doing == "setup":
                 services.backend.deposit(0, approve=True, on_event=on_event)
         else:
@@ -160,6 +165,12 @@ def _once(
         amount=format_token(amount) if paid else "0",
         account=now,
     )
+
+
+def _forget(services: Services, earlier: Sequence[Payment]) -> None:
+    """Let what was told of payments of earlier runs be all about them: the account shows what they did."""
+    for payment in earlier:
+        services.backend.acknowledge(payment.tx)
 
 
 def _known(services: Services, found: _T | None) -> _T:

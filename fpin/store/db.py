@@ -582,7 +582,7 @@ class Store:
                 "UPDATE payments SET state = ?, reason = ?, changed = ? WHERE payment = ?",
                 (state, reason, _now(), payment),
             )
-            if state in (PaymentState.DONE, PaymentState.FAILED):
+            if state in (PaymentState.EXECUTED, PaymentState.FAILED):
                 self._db.execute(
                     """
                     UPDATE payments SET state = 'replaced', changed = ?1

@@ -22,7 +22,8 @@ and on the way out::
 States of a payment, a transaction that the wallet itself sends::
 
     signed       its hash is written down; it may or may not have been sent
-    done         executed
+    executed     on chain, and the user may not know yet: asked for again, it is this one
+    done         … and the user was told: asked for again, it is another one
     failed       executed and refused by the contract; `reason` says why
     lost         no node knew it and its number was free; it may still be executed
     replaced     another transaction was executed under its number; it never will be
@@ -59,6 +60,7 @@ LEAVING = frozenset({CopyState.REMOVING, CopyState.SCHEDULED, CopyState.REMOVED,
 
 class PaymentState(StrEnum):
     SIGNED = "signed"
+    EXECUTED = "executed"
     DONE = "done"
     FAILED = "failed"
     LOST = "lost"
@@ -66,6 +68,7 @@ class PaymentState(StrEnum):
 
 
 OPEN = frozenset({PaymentState.SIGNED, PaymentState.LOST})  # may be executed any moment
+UNTOLD = OPEN | {PaymentState.EXECUTED}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

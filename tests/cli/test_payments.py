@@ -225,12 +225,9 @@ def test_a_node_that_does_not_answer_shows_no_balance_at_all(tenant: Tenant) -> 
     tenant.world.chain.faults.status_for["eth_call"] = (503, 10**6)
     try:
         failed = tenant.here("payments", "status", "--json")
-        refused = tenant.here("payments", "withdraw", "--all", "--yes", "--json")
     finally:
         tenant.world.chain.faults.status_for.clear()
-    assert (failed.code, refused.code) == (5, 5)
-    assert failed.json["schema"] == refused.json["schema"] == "fpin.error/1"
-    assert tenant.funds() == 100 * ONE_TOKEN
+    assert (failed.code, failed.json["schema"]) == (5, "fpin.error/1")
 
 
 # add --auto-fund

@@ -106,9 +106,11 @@ def test_a_deposit_that_was_executed_and_not_seen_is_not_made_again(
     assert till.moved == FIVE
     assert "5 USDFC in transaction" in till.notes
     assert "was executed" in till.notes
-    assert till.states() == [PaymentState.DONE]
     till.deposit()  # and once more, meant so
     assert till.moved == 2 * FIVE
+    assert till.states() == [PaymentState.DONE, PaymentState.EXECUTED]
+    payments.acknowledge(till.services, till.deposit(1))
+    assert till.states() == [PaymentState.DONE] * 3
 
 
 def test_a_deposit_that_was_never_sent_is_made_under_the_same_number(
@@ -123,8 +125,9 @@ def test_a_deposit_that_was_never_sent_is_made_under_the_same_number(
     assert till.chain.node.executed_nonces(till.wallet) == nonce + 1
     assert till.moved == FIVE
     assert "never reached the chain" in till.notes
-    till.deposit(1)
-    assert till.states() == [PaymentState.REPLACED, PaymentState.DONE, PaymentState.DONE]
+    till.deposit()
+    assert till.moved == 2 * FIVE
+    assert till.states() == [PaymentState.REPLACED, PaymentState.DONE, PaymentState.EXECUTED]
 
 
 def test_another_amount_is_another_deposit_and_the_earlier_one_is_told(
@@ -199,7 +202,7 @@ def test_a_transaction_that_the_node_forgot_is_sent_again(till: Till) -> None:
     till.deposit()
     assert till.faults.drop == 0
     assert till.moved == FIVE
-    assert till.states() == [PaymentState.DONE]
+    assert till.states() == [PaymentState.EXECUTED]
 
 
 def test_a_transaction_that_was_replaced_while_it_was_waited_for_is_told(

@@ -58,6 +58,7 @@ class FilecoinBackend:
     def __init__(self, account: Account) -> None:
         self._account = account
         self._publishers: dict[int, Publisher] = {}
+        self._paid: set[int] = set()  # payments that this run sent
 
     @property
     def network(self) -> str:
@@ -285,17 +286,21 @@ class FilecoinBackend:
         return accounting.funding(quote((), state, extra_runway=runway), state)
 
     def paying(self, *, on_event: OnEvent) -> AbstractContextManager[tuple[Payment, ...]]:
-        return Paying(account=self._account, on_event=on_event).turn()
+        return self._paying(on_event).turn()
 
     def deposit(
         self, amount: int, *, approve: bool, ticket: int | None = None, on_event: OnEvent
     ) -> Paid | None:
-        return Paying(account=self._account, on_event=on_event).deposit(
-            amount, approve=approve, ticket=ticket
-        )
+        return self._paying(on_event).deposit(amount, approve=approve, ticket=ticket)
 
     def withdraw(self, amount: int, *, on_event: OnEvent) -> Paid:
-        return Paying(account=self._account, on_event=on_event).withdraw(amount)
+        return self._paying(on_event).withdraw(amount)
+
+    def acknowledge(self, tx: str) -> None:
+        self._paying(events.ignore).tell(tx)
+
+    def _paying(self, on_event: OnEvent) -> Paying:
+        return Paying(account=self._account, on_event=on_event, own=self._paid)
 
     def providers(self) -> tuple[ProviderReport, ...]:
         chain = self._account.chain

@@ -18,7 +18,7 @@ from fpin.chain.node import Receipt
 from fpin.chain.wallet import Replaced, Wallet
 from fpin.errors import FpinError, Unaffordable, Unavailable
 from fpin.events import OnEvent
-from fpin.store import OPEN, Payment, PaymentState
+from fpin.store import OPEN, UNTOLD, Payment, PaymentState
 from fpin.units import floor_token, format_token, round_token, short_token
 
 TOKEN = "USDFC"
@@ -37,18 +37,31 @@ class Paying:
 
     account: Account
     on_event: OnEvent
+    own: set[int]  # rows of payments that this run sent or has heard of: what it asks for next is new
 
     @contextmanager
     def turn(self) -> Iterator[tuple[Payment, ...]]:
-        """Be alone with the wallet; hand back the payments of earlier runs of which the end is known now."""
+        """Be alone with the wallet; hand back payments of earlier runs that were executed and not told."""
         chain_id, wallet = self.account.chain.network.chain_id, self.account.key.address
 
         def waiting() -> None:
             self.on_event(events.Waiting(what="another fpin that moves money of this wallet"))
 
         with self.account.store.alone_with_wallet(chain_id, wallet, on_wait=waiting):
-            earlier = [self._find(old) for old in self.account.store.payments(chain_id, wallet, OPEN)]
-            yield tuple(payment for payment in earlier if payment.state not in OPEN)
+            for payment in self.account.store.payments(chain_id, wallet, [PaymentState.EXECUTED]):
+                if payment.payment in self.own:
+                    self.tell(payment.tx)
+            earlier = [self._find(old) for old in self.account.store.payments(chain_id, wallet, UNTOLD)]
+            executed = tuple(payment for payment in earlier if payment.state is PaymentState.EXECUTED)
+            yield executed
+            self.own.update(payment.payment for payment in executed)
+
+    def tell(self, tx: str) -> None:
+        """Write down that the user knows that *tx* was executed."""
+        chain_id, wallet = self.account.chain.network.chain_id, self.account.key.address
+        for payment in self.account.store.payments(chain_id, wallet, [PaymentState.EXECUTED]):
+            if payment.tx == tx:
+                self.account.store.mark_payment(payment.payment, PaymentState.DONE)
 
     def deposit(self, amount: int, *, approve: bool, ticket: int | None = None) -> Paid | None:
         if approve:
@@ -111,7 +124,8 @@ class Paying:
                     self._see(payment)
             raise
         assert payment is not None  # there is no receipt of what was not signed
-        self.account.store.mark_payment(payment.payment, PaymentState.DONE)
+        self.account.store.mark_payment(payment.payment, PaymentState.EXECUTED)
+        self.own.add(payment.payment)
         gas = None if receipt.fee is None else format_token(receipt.fee)
         self.on_event(events.PaymentEnded(doing=doing, tx=receipt.tx_hash, gas=gas))
         return Paid(tx=receipt.tx_hash, gas=gas)
@@ -122,7 +136,7 @@ class Paying:
         """Wait for *old* if it is under way, and say what became of it."""
         what = f"{_WORDS[old.doing].format(amount=round_token(old.amount))} in transaction {old.tx}"
         self.account.chain.connect()  # never conclude anything from another chain
-        now = self._see(old)
+        now = self._see(old) if old.state in OPEN else old
         if now.state is PaymentState.SIGNED:
             self.on_event(events.Waiting(what=f"{what}, which an earlier run sent"))
             with suppress(Replaced):  # which is told below
@@ -130,7 +144,7 @@ class Paying:
             now = self._see(old)
         if now.state is PaymentState.LOST:
             self._check_number(now, what)
-        if now.state != old.state:
+        if now.state != old.state or now.state is PaymentState.EXECUTED:
             self.on_event(events.Noted(text=f"{what}, which an earlier run signed, {_ending(now)}"))
         return now
 
@@ -139,7 +153,7 @@ class Paying:
         found = self._wallet().outcome(payment.tx, payment.nonce)
         state, reason = PaymentState.SIGNED, None
         if isinstance(found, Receipt):
-            state = PaymentState.DONE if found.succeeded else PaymentState.FAILED
+            state = PaymentState.EXECUTED if found.succeeded else PaymentState.FAILED
             reason = None if found.succeeded else why_failed(self.account.chain, payment.tx)
         elif found != "pending":
             state = PaymentState(found)
@@ -163,6 +177,7 @@ class Paying:
 
 def _ending(payment: Payment) -> str:
     return {
+        PaymentState.EXECUTED: "was executed",
         PaymentState.DONE: "was executed",
         PaymentState.FAILED: f"failed: {payment.reason}",
         PaymentState.LOST: "never reached the chain",
