@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test lint types unit slow faults interop bench sanitize reference format clean
+.PHONY: demo test lint types unit slow faults interop bench sanitize reference transcripts docs format clean
 
 $(BIN)/.installed: pyproject.toml $(wildcard setup.py) $(wildcard fpin/piece/*.c fpin/piece/*.h)
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
@@ -49,6 +49,18 @@ sanitize: $(BIN)/.installed
 # The pages and JSON schemas of docs/reference/ that the program itself decides.
 reference: $(BIN)/.installed
 	$(BIN)/python -m reference
+
+# The sessions that README and tutorial show, run again.
+transcripts: $(BIN)/.installed
+	$(BIN)/python -m reference.transcripts
+
+# The site, into build/site; warnings are errors.
+docs: $(BIN)/.docs
+	$(BIN)/zensical build --strict
+
+$(BIN)/.docs: $(BIN)/.installed
+	$(BIN)/python -m pip install -qq --disable-pip-version-check --editable '.[docs]'
+	touch $@
 
 format: $(BIN)/.installed
 	$(BIN)/ruff format .

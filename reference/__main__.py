@@ -1,10 +1,11 @@
-"""``python -m reference`` writes the pages and schemas into `docs/reference/`."""
+"""``python -m reference`` writes the pages and schemas into `docs/reference/`, and the site's navigation."""
 
 from __future__ import annotations
 
 import json
 from pathlib import Path
 
+from reference.navigation import site
 from reference.pages import all_pages
 from reference.schemas import all_schemas
 
@@ -18,7 +19,7 @@ def files() -> dict[Path, str]:
         FOLDER / "json" / name: json.dumps(schema, indent=1, ensure_ascii=False) + "\n"
         for name, schema in all_schemas().items()
     }
-    return pages | schemas
+    return pages | schemas | {FOLDER.parent.parent / "zensical.toml": site(FOLDER.parent)}
 
 
 def main() -> None:
