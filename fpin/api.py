@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from fpin.flows.remove import RemoveResult
     from fpin.flows.services import Services
     from fpin.flows.status import CheckResult, StatusResult
+    from fpin.flows.verify import VerifyResult
 
 DEVNET = "devnet"
 
@@ -188,6 +189,25 @@ def get(
     target = Path(out) if isinstance(out, (str, os.PathLike)) else out
     with _given(services, network, on_event) as opened:
         return flow.get(opened, what, target, span=span, on_event=on_event)
+
+
+def verify(
+    what: str,
+    *,
+    sample: int | None = None,
+    seed: int | None = None,
+    network: str | None = None,
+    services: Services | None = None,
+    on_event: OnEvent = ignore,
+) -> VerifyResult:
+    """Fetch every block of *what* from each provider that has it, or *sample* blocks, and hash them.
+
+    The result is not ``complete`` where a provider lacks a block that it should have, or gave a wrong one.
+    """
+    from fpin.flows import verify as flow
+
+    with _given(services, network, on_event) as opened:
+        return flow.verify(opened, what, sample=sample, seed=seed, on_event=on_event)
 
 
 def status(

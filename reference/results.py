@@ -8,7 +8,7 @@ from fpin.backends.base import ProviderReport
 from fpin.cli.configuration import ConfigReport
 from fpin.devnet.info import Urls
 from fpin.flows.add import AddResult, CostResult
-from fpin.flows.cars import CarListing, CarVerdict
+from fpin.flows.cars import CarListing, CarVerdict, Extracted
 from fpin.flows.doctor import DoctorResult
 from fpin.flows.get import GetResult
 from fpin.flows.packing import CidResult, PackResult
@@ -16,6 +16,7 @@ from fpin.flows.payments import PaymentResult
 from fpin.flows.remove import RemoveResult
 from fpin.flows.report import PinReport
 from fpin.flows.status import CheckResult, StatusResult
+from fpin.flows.verify import VerifyResult
 
 
 @dataclass
@@ -69,6 +70,7 @@ class DevnetReset:
 
 RESULTS: dict[str, type] = {
     "fpin.add/1": AddResult,
+    "fpin.car.extract/1": Extracted,
     "fpin.car.ls/1": CarListing,
     "fpin.car.verify/1": CarVerdict,
     "fpin.check/1": CheckResult,
@@ -87,4 +89,5 @@ RESULTS: dict[str, type] = {
     "fpin.provider.ls/1": Providers,
     "fpin.rm/1": RemoveResult,
     "fpin.status/1": StatusResult,
+    "fpin.verify/1": VerifyResult,
 }

@@ -16,6 +16,7 @@ app = Group(
         "status": "fpin.cli.pins:status",
         "ls": "fpin.cli.pins:ls",
         "get": "fpin.cli.pins:get",
+        "verify": "fpin.cli.verify:verify",
         "check": "fpin.cli.pins:check",
         "rm": "fpin.cli.pins:rm",
         "cost": "fpin.cli.add:cost",
@@ -24,7 +25,11 @@ app = Group(
         "car": Group(
             "car",
             help="Look into CAR files.",
-            commands={"ls": "fpin.cli.offline:car_ls", "verify": "fpin.cli.offline:car_verify"},
+            commands={
+                "ls": "fpin.cli.offline:car_ls",
+                "verify": "fpin.cli.offline:car_verify",
+                "extract": "fpin.cli.offline:car_extract",
+            },
         ),
         "payments": Group(
             "payments",

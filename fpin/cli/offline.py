@@ -9,7 +9,7 @@ from typing import Annotated
 from fpin.cli import exits, options
 from fpin.cli.content import contents
 from fpin.cli.declare import Argument, Option
-from fpin.cli.output import print_json, print_table, print_text
+from fpin.cli.output import count, print_json, print_table, print_text
 from fpin.units import format_size
 
 Cars = Annotated[list[Path], Argument(metavar="FILE.car", help="CAR files, version 1 or 2.")]
@@ -130,3 +130,35 @@ def car_verify(files: Cars, json: options.Json = False, quiet: options.Quiet = F
             print_text(f"missing   … and {len(result.missing) - 10} more")
         print_text("complete" if result.complete else "not complete: blocks are missing")
     return exits.DONE if result.complete else exits.VERIFICATION
+
+
+def car_extract(
+    files: Cars,
+    output: Annotated[
+        Path, Option("--output", "-o", metavar="OUT", help="What the content is to be called.")
+    ],
+    root: Annotated[str | None, Option(help="The root CID to extract, where there are several.")] = None,
+    path: Annotated[str, Option(help="Only what stands at this path inside the content.")] = "",
+    json: options.Json = False,
+    quiet: options.Quiet = False,
+) -> int:
+    """Write the files that CAR files hold together; every block is hashed."""
+    from fpin.cli.progress import choose
+    from fpin.flows import cars
+    from fpin.settings import folders
+    from fpin.temporary import sweep
+
+    notes = folders().notes
+    sweep(notes)
+    with choose(json_output=json, quiet=quiet, verbose=False) as printer:
+        result = cars.extract(files, output, root=root, inside=path, notes=notes, on_event=printer)
+    if json:
+        print_json("fpin.car.extract/1", dataclasses.asdict(result))
+    elif quiet:
+        print_text(result.out)
+    else:
+        for link in result.skipped:
+            print_text(f"not made  {link}, a link that leads out of the content")
+        files_in_words = count(result.files, "file")
+        print_text(f"{result.out}: {files_in_words}, {format_size(result.bytes)}, verified")
+    return exits.DONE

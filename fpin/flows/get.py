@@ -52,7 +52,7 @@ def get(
     gateways once routing found the content; for a block that none of them has, routing is asked again.
     """
     part = Span.parse(span) if span is not None else None
-    root_cid, inside, pin = _target(services, what)
+    root_cid, inside, pin = located(services, what)
     if out is None:
         if part is not None:
             raise UsageError("a part of a file has no name of its own", hint="give it one with -o")
@@ -71,7 +71,7 @@ def get(
         on_event(Fetching(source=source, done=done))
 
     def more(cid: bytes) -> list[Gateway]:
-        return [Gateway(url, services.http) for url in _routed(services, cid, pin)]
+        return [Gateway(url, services.http) for url in routed(services, cid, pin)]
 
     with _workplace(services, out, root_cid, inside, part) as workplace:
         fetched = fetch(
@@ -104,8 +104,8 @@ def probe(services: Services, pin: Pin, *, on_event: OnEvent = ignore) -> bool:
     return good
 
 
-def _target(services: Services, what: str) -> tuple[bytes, str, Pin | None]:
-    """Return the root CID, the path below it and the pin, if it is one of ours."""
+def located(services: Services, what: str) -> tuple[bytes, str, Pin | None]:
+    """Return the root CID of *what*, the path below it, and the pin, if it is one of ours."""
     text, _, inside = what.removeprefix("ipfs://").removeprefix("/ipfs/").partition("/")
     try:
         root_cid = parse_cid(text)
@@ -155,7 +155,7 @@ def _sources(services: Services, root_cid: bytes, pin: Pin | None) -> Iterator[G
     if pin is not None:
         # Every holder of any piece: content cut over several pieces may lie at several providers.
         urls |= dict.fromkeys(copy.provider_url for copy in _there(pin))
-    urls |= dict.fromkeys(_routed(services, root_cid, pin, urgent=not urls))
+    urls |= dict.fromkeys(routed(services, root_cid, pin, urgent=not urls))
     yield from (Gateway(url, services.http) for url in urls)
     if services.gate.is_open(root_cid):
         # Once the root was found, so are the blocks below it that a broken-off CAR makes us ask for.
@@ -170,7 +170,7 @@ def _there(pin: Pin) -> list[Copy]:
     return [copy for piece in reversed(pin.pieces) for copy in piece.copies if copy.state in THERE]
 
 
-def _routed(services: Services, cid: bytes, pin: Pin | None = None, *, urgent: bool = True) -> list[str]:
+def routed(services: Services, cid: bytes, pin: Pin | None = None, *, urgent: bool = True) -> list[str]:
     """Ask the indexer that keeps no empty answers who serves *cid* over HTTP.
 
     Opens the gate where public routers can do no harm by looking: for content of others that is found, and

@@ -82,12 +82,12 @@ class Tree:
         with _local(self._out):
             self._out.parent.mkdir(parents=True, exist_ok=True)
         self._resumable = workplace is not None
-        self._base = workplace or workplace_beside(self._out, secrets.token_hex(6))
+        self.workplace = workplace or workplace_beside(self._out, secrets.token_hex(6))
         self._file: BinaryIO | None = None
         self._mode: int | None = None  # of the file that is open
-        self._at = self._base
+        self._at = self.workplace
         self._folders: list[tuple[content.Path, int | None]] = []  # those that are open, and their modes
-        self.resumes = os.path.lexists(self._base) and _take_up(self._base)
+        self.resumes = os.path.lexists(self.workplace) and _take_up(self.workplace)
 
     def __enter__(self) -> Tree:
         return self
@@ -97,7 +97,7 @@ class Tree:
             self._close()
         stays = kind is not None and issubclass(kind, Unavailable | KeyboardInterrupt)
         if not (self._resumable and stays):
-            discard(self._base)
+            discard(self.workplace)
 
     def keep(self, path: content.Path, at: int, size: int | None, cid: bytes) -> int | None:
         """Return how many bytes of the leaf *cid* stand at *at* in the file at *path*; see `content.Keep`."""
@@ -134,16 +134,16 @@ class Tree:
     def publish(self) -> None:
         """Give the content its name."""
         self._leave_folders(None)
-        if not os.path.lexists(self._base):
+        if not os.path.lexists(self.workplace):
             raise UsageError(
                 f"the content is a symbolic link that leads out of it: {self.written.skipped[0]}"
             )
         with _local(self._out):
             if self.resumes:
-                _drop_left_over(self._base)
-            if self._out.is_dir() and self._base.is_dir():
+                _drop_left_over(self.workplace)
+            if self._out.is_dir() and self.workplace.is_dir():
                 self._out.rmdir()  # empty, as was checked; not every system renames onto it
-            os.replace(self._base, self._out)
+            os.replace(self.workplace, self._out)
 
     def _take(self, part: bytes | Kept) -> None:
         assert self._file is not None
@@ -218,11 +218,11 @@ class Tree:
     def _place(self, path: content.Path) -> Path:
         if os.name == "nt" and any(set(name) & set('\\:*?"<>|') for name in path):
             raise LocalError(f"{'/'.join(path)!r} cannot be a file name on this system")
-        return self._base.joinpath(*path)
+        return self.workplace.joinpath(*path)
 
     def _require_space(self, size: int) -> None:
         # Cheap, and it stops content that claims to be huge before it fills the disk.
-        free = shutil.disk_usage(self._base.parent).free + _size_of(self._at if self.resumes else None)
+        free = shutil.disk_usage(self.workplace.parent).free + _size_of(self._at if self.resumes else None)
         if size > free:
             raise LocalError(
                 f"not enough space for {self._at.name}: it holds {size} bytes, {free} are free",

@@ -35,7 +35,7 @@ from fpin.devnet.provider.sets import SetRoutes
 from fpin.devnet.provider.state import State
 from fpin.devnet.provider.transactions import Transactions
 from fpin.devnet.provider.uploads import UploadRoutes
-from fpin.devnet.provider.web import Desk, Rule, build_app
+from fpin.devnet.provider.web import Desk, Rule, Watched, build_app
 
 HTTP_TIMEOUT_SECONDS = 30.0
 NOTIFY_TIMEOUT_SECONDS = 15.0
@@ -222,11 +222,11 @@ class Provider:
             *RetrievalRoutes(self._pieces, self._data_sets, self._state).rules(),
         ]
         mounts: list[BaseRoute] = [
-            Mount(f"/ipni-provider/{self.peer_id}", app=self.publisher.app),
-            Mount("/ipfs", app=Gateway(self.blocks)),
+            Mount(f"/ipni-provider/{self.peer_id}", app=Watched("ipni", self.publisher.app, self.faults)),
+            Mount("/ipfs", app=Watched("ipfs", Gateway(self.blocks), self.faults)),
         ]
-        names = frozenset(name for rule in rules for name, _ in rule.handlers.values())
-        return names, build_app(desk, rules, mounts)
+        names = {name for rule in rules for name, _ in rule.handlers.values()} | {"ipni", "ipfs"}
+        return frozenset(names), build_app(desk, rules, mounts)
 
 
 @functools.cache

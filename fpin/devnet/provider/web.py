@@ -229,6 +229,23 @@ class Desk:
         return await anyio.to_thread.run_sync(work, *arguments, limiter=self.threads)
 
 
+class Watched:
+    """An application of its own behind the provider's faults, under the route name *name*."""
+
+    def __init__(self, name: str, app: ASGIApp, faults: Faults) -> None:
+        self._name, self._app, self._faults = name, app, faults
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if self._faults.slow:
+            await anyio.sleep(self._faults.slow)
+        status = self._faults.refusal(self._name)
+        if status is None:
+            await self._app(scope, receive, send)
+        else:
+            answer = fail(status, "Service Unavailable").answer() if status else HangUp()
+            await answer(scope, receive, send)
+
+
 class _Endpoint:
     """The methods of one path; unlike a plain route it names all of them in a 405 and adds no HEAD."""
 
