@@ -13,6 +13,7 @@ from functools import cache, cached_property
 from importlib import resources
 from typing import Any
 
+from fpin.chain.codec import decode, encode
 from fpin.chain.keccak import checksum_address, keccak
 from fpin.errors import ChainError
 
@@ -45,12 +46,9 @@ class Function:
 
     def encode(self, *args: object) -> bytes:
         """Return calldata; raises ValueError for arguments that do not fit."""
-        from eth_abi.abi import encode
-        from eth_abi.exceptions import EncodingError
-
         try:
             return self.selector + encode(self.types, args)
-        except (EncodingError, TypeError) as exc:
+        except ValueError as exc:
             raise ValueError(f"{self.contract}.{self.signature}: {exc}") from exc
 
     def decode(self, data: bytes) -> Any:
@@ -134,12 +132,9 @@ def decode_event(topics: Sequence[bytes], data: bytes) -> Event | None:
 
 def decode_values(params: Sequence[Entry], data: bytes, what: str) -> list[Any]:
     """Return one value for each parameter; raises ChainError naming *what* was being read."""
-    from eth_abi.abi import decode
-    from eth_abi.exceptions import DecodingError
-
     try:
         raw = decode(tuple(map(canonical_type, params)), data)
-    except (DecodingError, OverflowError, UnicodeDecodeError) as exc:
+    except ValueError as exc:
         raise ChainError(f"{what}: the answer is not what the ABI says ({len(data)} bytes: {exc})") from exc
     return [_plain(param, value) for param, value in zip(params, raw, strict=True)]
 

@@ -11,9 +11,10 @@ _ADDRESS = re.compile(r"0x[0-9a-fA-F]{40}")
 
 
 def keccak(data: bytes) -> bytes:
-    from eth_hash.auto import keccak as eth_keccak
+    from sha3 import keccak_256  # type: ignore[import-untyped]
 
-    return eth_keccak(data)
+    digest: bytes = keccak_256(data).digest()
+    return digest
 
 
 def checksum_address(address: str | bytes) -> str:

@@ -5,15 +5,13 @@ Knows digests and the wallet's own transactions (EIP-1559). Where a key comes fr
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NoReturn
+from functools import partial
+from typing import NoReturn
 
-from fpin.chain.keccak import address_bytes, keccak
+from fpin.chain.keccak import address_bytes, checksum_address, keccak
 from fpin.errors import NoKey
-
-if TYPE_CHECKING:
-    from eth_keys.datatypes import PrivateKey
 
 _CURVE_ORDER = 0xFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFEBAAEDCE6AF48A03BBFD25E8CD0364141
 
@@ -37,19 +35,21 @@ class Transaction:
 class Signer:
     """Signs with one key. Its repr and its errors show the address at most."""
 
-    __slots__ = ("_key", "address")
+    __slots__ = ("_sign", "address")
 
-    def __init__(self, key: PrivateKey) -> None:
-        self._key = key
-        self.address: str = key.public_key.to_checksum_address()
+    def __init__(self, public_key: bytes, sign: Callable[[bytes], bytes]) -> None:
+        """Take 64 bytes of public key, and what makes ``r ‖ s ‖ parity`` of a 32-byte digest."""
+        self._sign = sign
+        self.address = checksum_address(keccak(public_key)[-20:])
 
     @classmethod
     def from_key(cls, key: str | bytes) -> Signer:
         """Make a signer of 32 bytes, or of 64 hex digits with or without ``0x``; raises NoKey."""
         raw = _key_bytes(key)
-        from eth_keys.datatypes import PrivateKey  # 0.2 s; commands that only read never sign
-
-        return cls(PrivateKey(raw))
+        try:
+            return cls(*_with_libsecp256k1(raw))
+        except ImportError:  # no wheel for this Python or machine
+            return cls(*_with_python(raw))
 
     def __repr__(self) -> str:
         return f"Signer({self.address})"
@@ -59,14 +59,15 @@ class Signer:
 
     def sign_digest(self, digest: bytes) -> bytes:
         """Return 65 bytes ``r ‖ s ‖ v``, v 27 or 28, over a 32-byte *digest*; deterministic (RFC 6979)."""
-        signature = self._key.sign_msg_hash(digest)
-        return _word(signature.r) + _word(signature.s) + bytes([27 + signature.v])
+        signature = self._sign(digest)
+        return signature[:64] + bytes([27 + signature[64]])
 
     def sign_transaction(self, transaction: Transaction) -> tuple[bytes, str]:
         """Return the raw signed transaction and its hash (``0x…``), which is known before it is sent."""
         fields = _fields(transaction)
-        signature = self._key.sign_msg_hash(keccak(b"\x02" + rlp(fields)))
-        raw = b"\x02" + rlp([*fields, _int(signature.v), _int(signature.r), _int(signature.s)])
+        signature = self._sign(keccak(b"\x02" + rlp(fields)))
+        r, s = (int.from_bytes(half, "big") for half in (signature[:32], signature[32:64]))
+        raw = b"\x02" + rlp([*fields, _int(signature[64]), _int(r), _int(s)])
         return raw, "0x" + keccak(raw).hex()
 
 
@@ -109,8 +110,19 @@ def _int(value: int) -> bytes:
     return value.to_bytes((value.bit_length() + 7) // 8, "big")
 
 
-def _word(value: int) -> bytes:
-    return value.to_bytes(32, "big")
+def _with_libsecp256k1(raw: bytes) -> tuple[bytes, Callable[[bytes], bytes]]:
+    """Sign in constant time, with the library that Bitcoin's and Ethereum's nodes use."""
+    from coincurve import PrivateKey
+
+    key = PrivateKey(raw)
+    return key.public_key.format(compressed=False)[1:], partial(key.sign_recoverable, hasher=None)
+
+
+def _with_python(raw: bytes) -> tuple[bytes, Callable[[bytes], bytes]]:
+    from eth_keys.datatypes import PrivateKey  # 0.2 s
+
+    key = PrivateKey(raw)
+    return key.public_key.to_bytes(), lambda digest: key.sign_msg_hash(digest).to_bytes()
 
 
 def _key_bytes(key: str | bytes) -> bytes:

@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from fpin.chain.codec import encode
 from fpin.chain.keccak import address_bytes, checksum_address, keccak
 
 Metadata = Sequence[tuple[str, str]]
@@ -141,7 +142,7 @@ def permission_hash(name: str) -> bytes:
 def create_extra_data(payer: str, client_data_set_id: int, metadata: Metadata, signature: bytes) -> bytes:
     """*payer* is the wallet whose account pays, also when a session key signed."""
     keys, values = _columns(metadata)
-    return _encode(
+    return encode(
         ("address", "uint256", "string[]", "string[]", "bytes"),
         (checksum_address(payer), client_data_set_id, keys, values, signature),
     )
@@ -149,19 +150,19 @@ def create_extra_data(payer: str, client_data_set_id: int, metadata: Metadata, s
 
 def add_extra_data(nonce: int, metadata: Sequence[Metadata], signature: bytes) -> bytes:
     columns = [_columns(entries) for entries in metadata]
-    return _encode(
+    return encode(
         ("uint256", "string[][]", "string[][]", "bytes"),
         (nonce, [keys for keys, _ in columns], [values for _, values in columns], signature),
     )
 
 
 def create_and_add_extra_data(create: bytes, add: bytes) -> bytes:
-    return _encode(("bytes", "bytes"), (create, add))
+    return encode(("bytes", "bytes"), (create, add))
 
 
 def signature_extra_data(signature: bytes) -> bytes:
     """Return the extraData of removals and of a termination with consent: the signature alone."""
-    return _encode(("bytes",), (signature,))
+    return encode(("bytes",), (signature,))
 
 
 def split_signature(signature: bytes) -> tuple[int, bytes, bytes]:
@@ -169,12 +170,6 @@ def split_signature(signature: bytes) -> tuple[int, bytes, bytes]:
     if len(signature) != 65:
         raise ValueError(f"a signature has 65 bytes, not {len(signature)}")
     return signature[64], signature[:32], signature[32:64]
-
-
-def _encode(types: Sequence[str], values: Sequence[object]) -> bytes:
-    from eth_abi.abi import encode
-
-    return encode(types, values)
 
 
 def _columns(metadata: Metadata) -> tuple[list[str], list[str]]:

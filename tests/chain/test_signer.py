@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import pickle
+import sys
 
 import pytest
 from eth_account import Account
@@ -100,3 +101,12 @@ def test_transactions_are_signed_like_eth_account(
     )
     assert raw == bytes(signed.raw_transaction)
     assert tx_hash == "0x" + bytes(signed.hash).hex()
+
+
+def test_without_the_compiled_library_the_same_is_signed(monkeypatch: pytest.MonkeyPatch) -> None:
+    digest = bytes(range(32))
+    fast = Signer.from_key(KEY)
+    monkeypatch.setitem(sys.modules, "coincurve", None)
+    slow = Signer.from_key(KEY)
+    assert slow.address == fast.address == ADDRESS
+    assert slow.sign_digest(digest) == fast.sign_digest(digest)
