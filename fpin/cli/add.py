@@ -101,6 +101,8 @@ def add(
     """Store PATH on Filecoin and wait until IPFS can find it.
 
     Running the same command again continues where it ended, and pays nothing twice.
+
+    Example: fpin add site --copies 2 --name lighthouse
     """
     from fpin.flows import add as flow
 
@@ -147,7 +149,10 @@ def cost(
     quiet: options.Quiet = False,
     verbose: options.Verbose = False,
 ) -> int:
-    """Show what storing PATH costs. Reads names and sizes only."""
+    """Show what storing PATH costs. Reads names and sizes only.
+
+    Example: fpin cost site --copies 3
+    """
     from fpin.flows import add as flow
 
     if STDIN in paths:

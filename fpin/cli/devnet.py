@@ -38,7 +38,10 @@ def devnet_up(
     epoch_ms: EpochMs = 1000,
     json: options.Json = False,
 ) -> int:
-    """Run the devnet until it is interrupted; other commands then share it."""
+    """Run the devnet until it is interrupted; other commands then share it.
+
+    Example: fpin devnet up
+    """
     from fpin.devnet.world import World
 
     if (chain is None) != (devnet_info is None):
@@ -67,7 +70,10 @@ def devnet_up(
 
 
 def devnet_info(json: options.Json = False) -> int:
-    """Show where the devnet and its parts are, and whether it is up."""
+    """Show where the devnet and its parts are, and whether it is up.
+
+    Example: fpin devnet info
+    """
     from fpin.devnet.info import read_server
 
     where = folders()
@@ -93,7 +99,10 @@ def devnet_info(json: options.Json = False) -> int:
 
 
 def devnet_mine(epochs: Epochs = 1, json: options.Json = False) -> int:
-    """Let chain time pass, the providers proving and removing as it does."""
+    """Let chain time pass, the providers proving and removing as it does.
+
+    Example: fpin devnet mine 10
+    """
     from fpin.devnet.attach import mine
 
     epoch = mine(make_folder(folders().devnet), epochs)
@@ -105,7 +114,10 @@ def devnet_mine(epochs: Epochs = 1, json: options.Json = False) -> int:
 
 
 def devnet_reset(json: options.Json = False) -> int:
-    """Delete the devnet's state, and forget the pins on it: its ids begin again and would mean others."""
+    """Delete the devnet's state, and forget the pins on it: its ids begin again and would mean others.
+
+    Example: fpin devnet reset
+    """
     from fpin.devnet.world import World
     from fpin.flows.remove import forget_devnet
 

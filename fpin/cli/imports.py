@@ -46,6 +46,8 @@ def import_car(
     """Store a CAR file on Filecoin as it is and wait until IPFS can find it.
 
     Every block is hashed, and the DAG below the root must be whole, before a byte is sent.
+
+    Example: fpin import site.car
     """
     from fpin.flows import add as flow
     from fpin.flows.imports import CarContent

@@ -17,7 +17,10 @@ def provider_ls(
     json: options.Json = False,
     quiet: options.Quiet = False,
 ) -> int:
-    """List the active providers."""
+    """List the active providers.
+
+    Example: fpin provider ls
+    """
     from fpin.flows import inspect as flow
 
     session = Session(network=network, rpc_url=rpc_url, json=json, quiet=quiet)
@@ -53,7 +56,10 @@ def data_set_ls(
     json: options.Json = False,
     quiet: options.Quiet = False,
 ) -> int:
-    """List your data sets."""
+    """List your data sets.
+
+    Example: fpin data-set ls
+    """
     from fpin.flows import inspect as flow
 
     session = Session(network=network, rpc_url=rpc_url, json=json, quiet=quiet)

@@ -27,7 +27,10 @@ def cid(
     json: options.Json = False,
     quiet: options.Quiet = False,
 ) -> int:
-    """Compute the root CID and the piece CIDs of PATH; nothing is written or sent."""
+    """Compute the root CID and the piece CIDs of PATH; nothing is written or sent.
+
+    Example: fpin cid site --exclude '*.tmp'
+    """
     from fpin.cli.progress import choose
     from fpin.flows import packing
 
@@ -63,7 +66,10 @@ def pack(
     json: options.Json = False,
     quiet: options.Quiet = False,
 ) -> int:
-    """Write PATH as CAR files, exactly the bytes that `fpin add` would upload."""
+    """Write PATH as CAR files, exactly the bytes that `fpin add` would upload.
+
+    Example: fpin pack site -o packed.car
+    """
     from fpin.cli.progress import choose
     from fpin.flows import packing
     from fpin.settings import folders
@@ -94,7 +100,10 @@ def car_ls(
     json: options.Json = False,
     quiet: options.Quiet = False,
 ) -> int:
-    """List the blocks of a CAR file."""
+    """List the blocks of a CAR file.
+
+    Example: fpin car ls site.car
+    """
     from fpin.flows import cars
 
     result = cars.ls(file)
@@ -112,7 +121,10 @@ def car_ls(
 
 
 def car_verify(files: Cars, json: options.Json = False, quiet: options.Quiet = False) -> int:
-    """Hash every block, and tell whether the files together hold the whole DAG below their roots."""
+    """Hash every block, and tell whether the files together hold the whole DAG below their roots.
+
+    Example: fpin car verify site.car
+    """
     from fpin.flows import cars
 
     result = cars.verify(files)

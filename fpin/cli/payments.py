@@ -46,7 +46,10 @@ def payments_status(
     json: options.Json = False,
     verbose: options.Verbose = False,
 ) -> int:
-    """Show wallet, deposit, rails, prices, and how long it lasts."""
+    """Show wallet, deposit, rails, prices, and how long it lasts.
+
+    Example: fpin payments status
+    """
     from fpin.backends.base import Wish
     from fpin.cli.content import contents
     from fpin.flows import payments as flow
@@ -71,7 +74,10 @@ def payments_setup(
     rpc_url: options.RpcUrl = None,
     json: options.Json = False,
 ) -> int:
-    """Let the storage service use the payment account, once for each wallet."""
+    """Let the storage service use the payment account, once for each wallet.
+
+    Example: fpin payments setup --deposit 2
+    """
     from fpin.flows import payments as flow
 
     amount = amount_of(deposit)
@@ -89,7 +95,10 @@ def payments_deposit(
     rpc_url: options.RpcUrl = None,
     json: options.Json = False,
 ) -> int:
-    """Move USDFC from the wallet into the payment account."""
+    """Move USDFC from the wallet into the payment account.
+
+    Example: fpin payments deposit 2.5
+    """
     from fpin.flows import payments as flow
 
     units = positive(amount, "a deposit of 0 moves nothing")
@@ -109,7 +118,10 @@ def payments_withdraw(
     rpc_url: options.RpcUrl = None,
     json: options.Json = False,
 ) -> int:
-    """Move free USDFC back to the wallet; what is locked for stored data stays."""
+    """Move free USDFC back to the wallet; what is locked for stored data stays.
+
+    Example: fpin payments withdraw 1
+    """
     from fpin.flows import payments as flow
 
     if (amount is None) is not everything:
@@ -139,7 +151,10 @@ def payments_fund(
     rpc_url: options.RpcUrl = None,
     json: options.Json = False,
 ) -> int:
-    """Top the account up, for a time at its present rate or by an amount; never takes anything out."""
+    """Top the account up, for a time at its present rate or by an amount; never takes anything out.
+
+    Example: fpin payments fund --days 30 --yes
+    """
     from fpin.flows import payments as flow
 
     if (days is None) is (amount is None):

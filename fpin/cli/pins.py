@@ -34,7 +34,10 @@ def status(
     quiet: options.Quiet = False,
     verbose: options.Verbose = False,
 ) -> int:
-    """Show the account and every pin, or one pin with each piece and copy."""
+    """Show the account and every pin, or one pin with each piece and copy.
+
+    Example: fpin status site --refresh
+    """
     from fpin.flows import status as flow
 
     session = Session(network=network, rpc_url=rpc_url, json=json, quiet=quiet, verbose=verbose)
@@ -59,7 +62,10 @@ def status(
 def ls(
     network: options.Network = DEFAULT_NETWORK, json: options.Json = False, quiet: options.Quiet = False
 ) -> int:
-    """List the pins in the store; nothing is asked of the network."""
+    """List the pins in the store; nothing is asked of the network.
+
+    Example: fpin ls --quiet
+    """
     from fpin.flows import status as flow
 
     session = Session(network=network, json=json, quiet=quiet)
@@ -96,7 +102,10 @@ def get(
     quiet: options.Quiet = False,
     verbose: options.Verbose = False,
 ) -> int:
-    """Fetch content from any place that has it, verify every block, write files."""
+    """Fetch content from any place that has it, verify every block, write files.
+
+    Example: fpin get site -o back
+    """
     from fpin.flows import get as flow
 
     session = Session(network=network, rpc_url=rpc_url, json=json, quiet=quiet, verbose=verbose)
@@ -132,7 +141,10 @@ def check(
     quiet: options.Quiet = False,
     verbose: options.Verbose = False,
 ) -> int:
-    """Ask routing again whether a pin can be found, and say why not."""
+    """Ask routing again whether a pin can be found, and say why not.
+
+    Example: fpin check site
+    """
     from fpin.flows import status as flow
 
     session = Session(network=network, rpc_url=rpc_url, json=json, quiet=quiet, verbose=verbose)
@@ -160,7 +172,10 @@ def rm(
     quiet: options.Quiet = False,
     verbose: options.Verbose = False,
 ) -> int:
-    """Remove a pin, or one piece of it, from every provider that holds it."""
+    """Remove a pin, or one piece of it, from every provider that holds it.
+
+    Example: fpin rm site --wait
+    """
     from fpin.flows import remove as flow
 
     session = Session(network=network, rpc_url=rpc_url, json=json, quiet=quiet, verbose=verbose)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from fpin.cli import exits
 from reference import commands, pages
 from reference.__main__ import FOLDER, files
 from reference.results import RESULTS
@@ -57,3 +58,9 @@ def test_a_schema_is_a_schema_and_is_strict(schema: str) -> None:
     assert shape["$schema"] == "https://json-schema.org/draft/2020-12/schema"
     assert not validator(schema).is_valid({})
     assert not validator(schema).is_valid({"schema": schema, "surprise": json.dumps(1)})
+
+
+def test_the_readme_has_the_table_of_exit_codes_as_it_is() -> None:
+    text = (FOLDER.parent.parent / "README.md").read_text(encoding="utf-8")
+    for code, meaning in exits.MEANINGS.items():
+        assert f"| {code} | {meaning} |" in text
