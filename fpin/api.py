@@ -226,13 +226,23 @@ def status(
 
 
 def check(
-    what: str, *, network: str | None = None, services: Services | None = None, on_event: OnEvent = ignore
+    what: str,
+    *,
+    announce: bool = False,
+    confirm: bool = False,
+    network: str | None = None,
+    services: Services | None = None,
+    on_event: OnEvent = ignore,
 ) -> CheckResult:
-    """Ask routing whether the pin *what* can be found, and why not."""
+    """Ask routing whether the pin *what* can be found, and why not.
+
+    *announce* first tells the indexers of the providers' advertisements; *confirm* looks at the indexer that
+    everybody reads when it was found.
+    """
     from fpin.flows import status as flow
 
     with _given(services, network, on_event) as opened:
-        return flow.check(opened, what, on_event=on_event)
+        return flow.check(opened, what, announce=announce, confirm=confirm, on_event=on_event)
 
 
 def rm(

@@ -137,6 +137,15 @@ def check(
     what: What,
     network: options.Network = DEFAULT_NETWORK,
     rpc_url: options.RpcUrl = None,
+    announce: Annotated[
+        bool,
+        Option(
+            "--announce", help="First tell the indexers of the providers' advertisements, in their place."
+        ),
+    ] = False,
+    confirm: Annotated[
+        bool, Option("--confirm", help="When it is found, look once at the indexer that everybody reads.")
+    ] = False,
     json: options.Json = False,
     quiet: options.Quiet = False,
     verbose: options.Verbose = False,
@@ -149,15 +158,20 @@ def check(
 
     session = Session(network=network, rpc_url=rpc_url, json=json, quiet=quiet, verbose=verbose)
     with session.printer() as printer, session.services(printer) as services:
-        result = flow.check(services, what, on_event=printer)
+        result = flow.check(services, what, announce=announce, confirm=confirm, on_event=printer)
     if json:
         print_json("fpin.check/1", dataclasses.asdict(result))
     elif quiet:
         print_text(result.routing.state)
     else:
+        for one in result.announced:
+            heard = "heard it" if one.accepted else f"did not take it: {one.reason}"
+            print_text(f"announced provider {one.provider_id}'s {one.head_cid}: {one.indexer} {heard}")
         print_text(f"{result.root_cid}: {result.routing.state}")
         for note in result.routing.notes:
             print_text(f"  {note}")
+        if result.confirmation:
+            print_text(f"  {result.confirmation.sentence}")
         for url in result.urls:
             print_text(f"  {url}")
     return exits.DONE if result.routing.state == "found" else exits.PARTIAL

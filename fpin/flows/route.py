@@ -5,11 +5,48 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from fpin import events
+from fpin.errors import GatewayUnavailable, ProviderError, VerificationFailed
 from fpin.events import OnEvent, ignore
 from fpin.flows.services import Services
 from fpin.ipld.cid import format_cid, parse_cid, to_v1
-from fpin.routing import RoutingAttempt, RoutingResult, Subject, check_added
+from fpin.retrieve import Gateway, NotServed
+from fpin.routing import (
+    Announced,
+    Confirmation,
+    Finding,
+    RoutingAttempt,
+    RoutingResult,
+    Subject,
+    announce,
+    chain_address,
+    check_added,
+    confirm,
+)
 from fpin.store import Copy, Piece, Pin
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FindingReport:
+    """What routing shows of one block at one provider."""
+
+    cid: str
+    provider_id: int
+    provider_url: str
+    state: str  # not_expected, wait_sp, polling, inconclusive, found, timeout
+    strength: str | None  # exact, provider; None: no record was seen
+    evidence: str | None  # record, processed, synced
+    ad_cid: str | None
+    context_id: str | None  # of the record, in hexadecimal
+    provider_status: str | None
+    notes: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ForeignReport:
+    """Another provider's record for the root."""
+
+    peer_id: str
+    addresses: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,7 +59,31 @@ class RoutingReport:
     checked: tuple[str, ...]
     ad_cid: str | None
     attempts: int
+    elapsed: float  # seconds
+    findings: tuple[FindingReport, ...]
+    foreign: tuple[ForeignReport, ...]
     notes: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Serving:
+    """Whether a provider gives out the root block, which is another matter than whether it is listed."""
+
+    provider_id: int
+    provider_url: str
+    serves: bool
+    reason: str | None  # why not
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Announcement:
+    """That a provider's newest advertisement was announced to an indexer by fpin."""
+
+    provider_id: int
+    indexer: str
+    head_cid: str
+    accepted: bool
+    reason: str | None  # why not
 
 
 NOT_ASKED = RoutingReport(
@@ -32,6 +93,9 @@ NOT_ASKED = RoutingReport(
     checked=(),
     ad_cid=None,
     attempts=0,
+    elapsed=0.0,
+    findings=(),
+    foreign=(),
     notes=("routing was not asked",),
 )
 
@@ -45,12 +109,17 @@ def check_routing(services: Services, pin: Pin, *, on_event: OnEvent = ignore) -
     def attempted(attempt: RoutingAttempt) -> None:
         on_event(events.RoutingAsked(attempt=attempt.attempt, found=attempt.found, expected=attempt.expected))
 
-    result = check_added(
-        _subjects(services, pin),
-        services.backend.peers(services.gate),
-        pace=services.pace.add,
-        on_attempt=attempted,
-    )
+    try:
+        result = check_added(
+            _subjects(services, pin),
+            services.backend.peers(services.gate),
+            pace=services.pace.add,
+            on_attempt=attempted,
+        )
+    except KeyboardInterrupt:
+        again = f"fpin check {format_cid(pin.root_cid)} --network {services.backend.network}"
+        on_event(events.Noted(text=f"what is stored stays stored; whether it can be found says: {again}"))
+        raise
     _write_down(services, pin, result)
     on_event(events.RoutingEnded(state=result.state, indexer=result.indexer))
     return RoutingReport(
@@ -60,8 +129,90 @@ def check_routing(services: Services, pin: Pin, *, on_event: OnEvent = ignore) -
         checked=tuple(format_cid(cid) for cid in result.checked),
         ad_cid=format_cid(result.ad_cid) if result.ad_cid else None,
         attempts=result.attempts,
-        notes=result.sentences,
+        elapsed=round(result.elapsed, 3),
+        findings=tuple(map(_finding, result.findings)),
+        foreign=tuple(
+            ForeignReport(peer_id=record.provider, addresses=record.addresses) for record in result.foreign
+        ),
+        notes=(*result.sentences, *_held_before(pin, result)),
     )
+
+
+def announce_pin(services: Services, pin: Pin, *, on_event: OnEvent = ignore) -> tuple[Announcement, ...]:
+    """Tell every configured indexer of the advertisements of *pin*, where its providers have made them.
+
+    For providers that advertise and announce nothing, or whose announcement was lost. An advertisement that
+    is not on the provider's own signed chain can be announced by nobody: that is noted.
+    """
+    peers = services.backend.peers(services.gate)
+    indexers = {indexer.url: indexer for indexer in (peers.poll, peers.confirm) if indexer}
+    made: list[Announcement] = []
+    for copy, piece in _one_of_each_provider(pin):
+        routed = services.backend.routed(copy, piece.piece_cid)
+        publisher = peers.publisher(routed)
+        try:
+            head = publisher.head() if publisher else None
+            published = publisher.newest(routed.context_id) if publisher and head else None
+        except (ProviderError, VerificationFailed) as exc:
+            on_event(events.Noted(text=exc.message))
+            continue
+        if publisher is None or head is None or published is None or not published.advertised:
+            words = f"provider {copy.provider_id} has not advertised piece {piece.piece_cid} itself"
+            on_event(events.Noted(text=f"{words}: there is nothing to announce"))
+            continue
+        address = chain_address(routed.service_url, publisher.peer_id)
+        for url in indexers:
+            heard = announce(url, services.http, head=head, address=address)
+            made.append(_announcement(copy, head, heard))
+    return tuple(made)
+
+
+def confirm_pin(services: Services, pin: Pin) -> Confirmation | None:
+    """Look for the root of *pin* at the indexer that everybody reads: once, and only after it was found."""
+    copies = [services.backend.routed(copy, pin.pieces[-1].piece_cid) for copy in pin.pieces[-1].held]
+    return confirm(pin.root_cid, copies, services.backend.peers(services.gate))
+
+
+def serving(services: Services, pin: Pin) -> tuple[Serving, ...]:
+    """Ask each provider of the root for its block; safe at any time."""
+    found = []
+    for copy in pin.pieces[-1].held:
+        reason = None
+        try:
+            Gateway(copy.provider_url, services.http).block(pin.root_cid)
+        except (GatewayUnavailable, VerificationFailed) as exc:
+            reason = exc.message
+            if isinstance(exc, NotServed):
+                reason = f"{reason}, so it has the piece and does not serve its blocks"
+        found.append(
+            Serving(
+                provider_id=copy.provider_id,
+                provider_url=copy.provider_url,
+                serves=reason is None,
+                reason=reason,
+            )
+        )
+    return tuple(found)
+
+
+def explain(routing: RoutingReport, served: tuple[Serving, ...]) -> tuple[str, ...]:
+    """Return what it means where being listed and being served do not go together."""
+    listed = {finding.provider_id for finding in routing.findings if finding.state == "found"}
+    words = []
+    for one in served:
+        who = f"Provider {one.provider_id} ({one.provider_url})"
+        if one.serves and one.provider_id not in listed and routing.state != "skipped":
+            words.append(f"{who} serves the root: only the indexer's record is missing.")
+        elif not one.serves and one.provider_id in listed:
+            # Gotchas G4 and G5: a record outlives what it leads to.
+            words.append(
+                f"{who} is listed and does not serve the root: {one.reason}. Indexers keep a provider's "
+                "records for about eight days after it was last heard of, and those of one that lost its "
+                "index for as long as it answers; only a removal advertisement takes them away."
+            )
+        elif not one.serves:
+            words.append(f"{who} does not serve the root: {one.reason}.")
+    return tuple(words)
 
 
 def urls(services: Services, pin: Pin) -> tuple[str, ...]:
@@ -91,6 +242,46 @@ def _subject(services: Services, cid: bytes, piece: Piece) -> Subject:
     return Subject(
         cid=cid,
         copies=tuple(services.backend.routed(copy, piece.piece_cid) for copy in piece.held),
+    )
+
+
+def _one_of_each_provider(pin: Pin) -> list[tuple[Copy, Piece]]:
+    """Return a copy at each provider, of the last piece that it holds: its chain is announced as a whole."""
+    return list({copy.provider_id: (copy, piece) for piece in pin.pieces for copy in piece.held}.values())
+
+
+def _announcement(copy: Copy, head: bytes, heard: Announced) -> Announcement:
+    return Announcement(
+        provider_id=copy.provider_id,
+        indexer=heard.indexer,
+        head_cid=format_cid(head),
+        accepted=heard.accepted,
+        reason=heard.reason or None,
+    )
+
+
+def _held_before(pin: Pin, result: RoutingResult) -> list[str]:
+    """Say of pieces that a provider may have had that there is no advertisement of this add (gotcha G6)."""
+    had = {copy.provider_id for copy in pin.copies if not copy.uploaded}
+    return [
+        f"Provider {provider_id} did not get the piece from here: one that it had before is not advertised "
+        "again, and the record of its earlier advertisement counts."
+        for provider_id in sorted({finding.copy.provider_id for finding in result.findings} & had)
+    ]
+
+
+def _finding(finding: Finding) -> FindingReport:
+    return FindingReport(
+        cid=format_cid(finding.cid),
+        provider_id=finding.copy.provider_id,
+        provider_url=finding.copy.service_url,
+        state=finding.state,
+        strength=finding.strength,
+        evidence=finding.evidence,
+        ad_cid=format_cid(finding.ad_cid) if finding.ad_cid else None,
+        context_id=finding.context_id.hex() if finding.context_id is not None else None,
+        provider_status=finding.provider_status,
+        notes=finding.notes,
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from fpin.backends.base import AccountReport, Proof
 from fpin.errors import Unavailable
@@ -11,9 +11,20 @@ from fpin.events import Noted, OnEvent, ignore
 from fpin.flows.remove import follow
 from fpin.flows.report import PinReport, report_pin
 from fpin.flows.resolve import resolve
-from fpin.flows.route import RoutingReport, check_routing, urls
+from fpin.flows.route import (
+    Announcement,
+    RoutingReport,
+    Serving,
+    announce_pin,
+    check_routing,
+    confirm_pin,
+    explain,
+    serving,
+    urls,
+)
 from fpin.flows.services import Services
 from fpin.ipld.cid import format_cid
+from fpin.routing import Confirmation
 from fpin.store import Pin
 
 
@@ -32,6 +43,9 @@ class CheckResult:
     network: str
     root_cid: str
     routing: RoutingReport
+    serving: tuple[Serving, ...]  # whether providers give out the root, whoever lists them
+    announced: tuple[Announcement, ...]  # by fpin, in the providers' place
+    confirmation: Confirmation | None  # None: not asked for, or there was nothing to confirm
     urls: tuple[str, ...]
 
 
@@ -67,17 +81,32 @@ def status(
     )
 
 
-def check(services: Services, what: str, *, on_event: OnEvent = ignore) -> CheckResult:
-    """Ask routing again whether the pin that *what* names can be found."""
+def check(
+    services: Services,
+    what: str,
+    *,
+    announce: bool = False,
+    confirm: bool = False,
+    on_event: OnEvent = ignore,
+) -> CheckResult:
+    """Ask routing again whether the pin that *what* names can be found, and its providers for its root.
+
+    *announce* first tells the configured indexers of the providers' advertisements. *confirm* looks once at
+    the indexer that everybody reads, when it was found.
+    """
     pin = resolve(services.store, services.backend.chain_id, what).pin
     services.backend.settle(pin, on_event=on_event)
     pin = services.store.pin(pin.pin)
+    announced = announce_pin(services, pin, on_event=on_event) if announce else ()
     routing = check_routing(services, pin, on_event=on_event)
-    report = report_pin(services.store.pin(pin.pin))
+    served = serving(services, pin)
     return CheckResult(
         network=services.backend.network,
-        root_cid=report.root_cid,
-        routing=routing,
+        root_cid=format_cid(pin.root_cid),
+        routing=replace(routing, notes=(*routing.notes, *explain(routing, served))),
+        serving=served,
+        announced=announced,
+        confirmation=confirm_pin(services, pin) if confirm and routing.state == "found" else None,
         urls=urls(services, pin),
     )
 

@@ -4,7 +4,9 @@ Knows IPNI (spec routing-and-retrieval §1, §3, §4). Refuses to know the chain
 should have what comes in as `Copy` and `Subject`.
 """
 
+from fpin.routing.announce import Announced, announce, chain_address
 from fpin.routing.checker import Peers, Subject, check_added
+from fpin.routing.confirm import Confirmation, confirm
 from fpin.routing.gate import Gate, GatewayClosed
 from fpin.routing.indexer import Indexer
 from fpin.routing.match import Copy
@@ -18,7 +20,9 @@ __all__ = [
     "LOOK_ONCE",
     "PUBLIC",
     "AddPace",
+    "Announced",
     "Clock",
+    "Confirmation",
     "Copy",
     "Finding",
     "Gate",
@@ -35,7 +39,10 @@ __all__ = [
     "RoutingAttempt",
     "RoutingResult",
     "Subject",
+    "announce",
+    "chain_address",
     "check_added",
     "check_removed",
+    "confirm",
     "present",
 ]

@@ -209,6 +209,7 @@ class _Check:
         self.conclusive |= self.last.state != "inconclusive"
         if index == 0 and self.last.records:
             self.foreign = match.foreign(self.last.records, [pair.copy for pair in self.pairs[0]])
+        self._notice_flapping(index)
         for pair in pairs:
             pair.match = match.best(self.last.records, pair.copy)
             if pair.match:
@@ -218,6 +219,13 @@ class _Check:
             else:
                 pair.state = "inconclusive" if self.last.state == "inconclusive" else "polling"
         return True
+
+    def _notice_flapping(self, index: int) -> None:
+        """A record that was there stays found when a later answer lacks it; that is worth a word (G10)."""
+        for pair in self.pairs[index]:
+            lacking = self.last.state != "inconclusive" and not match.best(self.last.records, pair.copy)
+            if lacking and pair.match and pair.state == "found":
+                pair.note(report.FLAPPING)
 
     # -- the rest of the ladder ----------------------------------------------------------------------
 

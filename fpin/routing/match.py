@@ -5,7 +5,7 @@ Pure: records and expectations in, judgements out. Refuses to know indexers, tim
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -66,7 +66,8 @@ def best(records: Iterable[Record], copy: Copy) -> Match | None:
         return None
     strength, record = min(judged, key=lambda pair: _ORDER.index(pair[0]))
     if strength != "foreign":
-        return Match(strength=strength, record=record, warnings=_warnings(record))
+        warnings = (*_oddities(record, copy, strength), *_warnings(record))
+        return Match(strength=strength, record=record, warnings=warnings)
     if copy.peer_id is None and normalise_url(copy.service_url) is None:
         # Nothing to tell this provider by: the only question left is whether anybody has it (§4.4).
         words = (
@@ -92,6 +93,34 @@ def of_this_upload(record: Record, copy: Copy) -> bool:
 def weakest(strengths: Iterable[Strength]) -> Strength | None:
     """Return the strength that all of *strengths* reach; None for none."""
     return max(strengths, key=_ORDER.index, default=None)
+
+
+def _oddities(record: Record, copy: Copy, strength: Strength) -> Iterator[str]:
+    """Yield what about a match is weaker, or other, than one would take it for."""
+    if strength == "provider":  # gotcha G7
+        yield (
+            f"the record is that of {_context(record.context_id)}, not of this piece: the provider has the "
+            "block, and it may go when that goes"
+        )
+    if copy.peer_id is None or record.peer_id != copy.peer_id:  # gotcha G8
+        yield (
+            f"the record is known by its address only, and belongs to peer {record.provider}: indexers show "
+            "a provider's newest addresses with all its records, so it shows the provider, not the upload"
+        )
+        return
+    ours = normalise_url(copy.service_url)
+    urls = [url for address in record.addresses if (url := url_of(address))]
+    if urls and ours not in urls:  # gotcha G11
+        yield f"the record leads to {', '.join(urls)}, the registry to {copy.service_url}; they are one peer"
+
+
+def _context(context_id: bytes) -> str:
+    try:
+        if context_id.startswith(IPFS_CONTEXT):
+            return f"piece {PieceCid.from_bytes(context_id[len(IPFS_CONTEXT) :])}"
+    except ValueError:
+        pass
+    return f"context {context_id.hex() or 'nothing'}"
 
 
 def _warnings(record: Record) -> tuple[str, ...]:

@@ -174,6 +174,23 @@ class Multiaddr:
         return "https" if "tls" in names[: names.index("http")] else "http"
 
 
+def of_url(url: str) -> Multiaddr:
+    """Return the address of the origin of an HTTP *url*, its port always written; ValueError for others.
+
+    >>> str(of_url("http://127.0.0.1:8080/x"))
+    '/ip4/127.0.0.1/tcp/8080/http'
+    """
+    parts = urllib.parse.urlsplit(url)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise ValueError(f"not an HTTP address: {url!r}")
+    try:
+        kind = f"ip{ipaddress.ip_address(parts.hostname).version}"
+    except ValueError:
+        kind = "dns"
+    port = parts.port or (443 if parts.scheme == "https" else 80)
+    return Multiaddr.parse(f"/{kind}/{parts.hostname}/tcp/{port}/{parts.scheme}")
+
+
 def normalise_url(url: str) -> str | None:
     """Return origin and path of an HTTP *url* in the one form to compare (rule R6); None for other URLs.
 

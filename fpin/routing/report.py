@@ -19,6 +19,11 @@ WITHDRAWN = (
     "again, and storing the content in another form (another --profile) gets round that"
 )
 
+FLAPPING = (
+    "a later answer lacked the record again: an indexer that asks several others leaves out those that are "
+    "slow, so one answer without a record proves nothing"
+)
+
 
 def without_record(indexer: str, last: Answer) -> str:
     """Return why other evidence was accepted in place of a record."""
@@ -49,6 +54,11 @@ def _sentences(result: RoutingResult, poll: Indexer | None, last: Answer) -> Ite
         )
     else:
         yield "The data is stored; lookup by CID through public IPFS is not possible yet."
+    if result.foreign and result.state != "partial":  # gotcha G2
+        yield (
+            "Others have this CID already: whoever looks it up publicly now makes caches keep a list without "
+            "these copies for hours. The providers' own URLs work now."
+        )
     for finding in result.findings:
         if finding.state not in ("found", "not_expected"):
             yield from _missing(finding, poll)
@@ -57,6 +67,11 @@ def _sentences(result: RoutingResult, poll: Indexer | None, last: Answer) -> Ite
     for record in result.foreign[:5]:
         yield _foreign(record)
     root = format_cid(result.findings[0].cid)
+    # Gotchas G1 and G12: an early question is remembered, and a printed link is followed by programs too.
+    yield (
+        "An early look makes public routers answer 'nothing there' to everybody for 20 minutes, and link "
+        "previews and monitors follow what is printed: their URLs are held back until this succeeds."
+    )
     yield f"Public gateways should not be opened before this succeeds: fpin check {root}"
 
 
@@ -82,12 +97,17 @@ def _missing(finding: Finding, poll: Indexer | None) -> Iterator[str]:
     if info is None:
         return
     who = _who(finding)
-    if info.last_error:
-        yield f"{who}: the indexer failed to read its advertisements the last time: {info.last_error}."
+    if info.last_error:  # gotcha G9
+        yield (
+            f"{who}: the indexer failed to read its advertisements the last time: {info.last_error}; an "
+            "error on one of them holds up all that come after it."
+        )
     if info.inactive:
         yield f"{who}: the indexer cannot reach it and hides its records."
     if info.lag:
         yield f"{who}: the indexer has {info.lag} of its advertisements still to process."
+    if info.last_advertisement_time:
+        yield f"{who}: the newest advertisement that the indexer has is of {info.last_advertisement_time}."
 
 
 def _asked(result: RoutingResult, last: Answer) -> str:
@@ -98,4 +118,8 @@ def _asked(result: RoutingResult, last: Answer) -> str:
 
 def _foreign(record: Record) -> str:
     places = ", ".join(record.addresses) or "no address"
-    return f"Another provider lists this CID, which does not help: {record.provider} ({places})."
+    # Gotcha G3: indexers do not know chains, so calibration's and mainnet's providers stand side by side.
+    return (
+        f"Another provider, perhaps of another network, lists this CID, which does not help: "
+        f"{record.provider} ({places})."
+    )
