@@ -48,6 +48,7 @@ sanitize: $(BIN)/.installed
 
 # The pages and JSON schemas of docs/reference/ that the program itself decides.
 reference: $(BIN)/.installed
+	$(BIN)/python -m tests.faults
 	$(BIN)/python -m reference
 
 # The sessions that README and tutorial show, run again.

@@ -152,6 +152,12 @@ class Wallet:
         self._submit(raw, tx_hash, doing)
         receipt = self._await(raw, tx_hash, transaction.nonce, doing)
         if not receipt.succeeded:
+            if receipt.gas_used >= transaction.gas:
+                raise ChainError(
+                    f"{doing}: transaction {tx_hash} ran out of gas, all {receipt.gas_used} units of it",
+                    hint="it changed nothing but the fee is paid; run it again, the need is estimated anew",
+                    tx=tx_hash,
+                )
             raise self._failure(call.address, data, receipt, doing)
         return receipt
 

@@ -154,10 +154,7 @@ def car_extract(
     json: options.Json = False,
     quiet: options.Quiet = False,
 ) -> int:
-    """Write the files that CAR files hold together; every block is hashed.
-
-    Example: fpin car extract site.car -o extracted
-    """
+    """Write the files that CAR files hold together; every block is hashed."""
     from fpin.cli.progress import choose
     from fpin.flows import cars
     from fpin.settings import folders

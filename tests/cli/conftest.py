@@ -18,6 +18,7 @@ from fpin.chain.rpc import JsonRpc
 from fpin.cli import run
 from fpin.devnet.accounts import DevAccount
 from fpin.devnet.chain import Genesis, GenesisUser
+from fpin.devnet.chain.faults import ChainFaults
 from fpin.devnet.ipni.indexer import IndexerFaults
 from fpin.devnet.provider.faults import Faults
 from fpin.devnet.world import World
@@ -93,6 +94,13 @@ class Tenant:
         assert self.fpin.wallet.key.hex() not in (outcome.stdout + outcome.stderr).lower()
         return outcome
 
+    def mend(self) -> None:
+        """End every fault of the devnet."""
+        for provider in self.world.providers:
+            _mend(provider.faults, Faults())
+        _mend(self.world.indexer.faults, IndexerFaults())
+        _mend(self.world.chain.faults, ChainFaults())
+
     def pins(self) -> list[Any]:
         pins: list[Any] = self.here("ls", "--json").json["pins"]
         return pins
@@ -145,13 +153,12 @@ def tenant(
 ) -> Iterator[Tenant]:
     env = {"DEVNET_INFO_PATH": str(shared_world.info_path)}
     fpin = Careful(home, next(wallets), env)
-    yield Tenant(world=shared_world, fpin=fpin, inside=here, chain=witness)
-    for provider in shared_world.providers:
-        _mend(provider.faults, Faults())
-    _mend(shared_world.indexer.faults, IndexerFaults())
+    tenant = Tenant(world=shared_world, fpin=fpin, inside=here, chain=witness)
+    yield tenant
+    tenant.mend()
 
 
-def _mend(broken: object, whole: Faults | IndexerFaults) -> None:
+def _mend(broken: object, whole: Faults | IndexerFaults | ChainFaults) -> None:
     for field in dataclasses.fields(whole):
         if not field.name.startswith("_"):
             setattr(broken, field.name, getattr(whole, field.name))

@@ -91,11 +91,14 @@ def why_failed(chain: Chain, tx_hash: str) -> str:
         found = chain.rpc.call("eth_getTransactionByHash", tx_hash)
         if not isinstance(found, dict):
             return "it is not on chain"
+        receipt = chain.node.receipt(tx_hash)
+        if receipt is not None and receipt.gas_used >= int(str(found.get("gas", "0x0")), 16) > 0:
+            return f"it ran out of gas, all {receipt.gas_used} units of it"
         request = {key: found[key] for key in ("from", "to", "value") if found.get(key)}
         request["data"] = found["input"]
         chain.rpc.call("eth_call", request, found["blockNumber"])
     except RpcError as exc:
         return exc.revert.sentence if exc.revert else exc.message
-    except (KeyError, Unavailable):
+    except (KeyError, ValueError, Unavailable):
         pass
     return "a contract refused it"
