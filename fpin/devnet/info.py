@@ -85,6 +85,8 @@ def make_info(
 ) -> Json:
     """A whole `devnet-info.json`, version 1, in which provider n has the registry's id n."""
     container = {"container_id": "fpin", "container_name": "fpin"}
+    # No provider here has a database server, but synapse-core up to 0.5.2 refuses a file without one.
+    database = {"web_ui_url": urls.chain, "master_rpc_port": 1, "ysql_port": 1}
     return {
         "version": 1,
         "info": {
@@ -101,6 +103,7 @@ def make_info(
                     **_account(provider, "eth_addr"),
                     "pdp_service_url": url,
                     **container,
+                    "yugabyte": database,
                     "is_approved": True,
                     "is_endorsed": True,
                 }
