@@ -8,15 +8,17 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
 from fpin import config
+from fpin.config import Config
 from fpin.errors import UsageError
 from fpin.events import OnEvent, Waiting, ignore
-from fpin.settings import DEFAULT_NETWORK, Secret, folders, make_folder, private_key
+from fpin.keys import SESSION, WALLET, Credentials, Keychain, Role, Secret, Source, find, given
+from fpin.settings import DEFAULT_NETWORK, folders, make_folder
 
 if TYPE_CHECKING:
     from fpin.flows.add import AddResult, CostResult
@@ -38,6 +40,7 @@ def connect(
     *,
     rpc_url: str | None = None,
     key: str | Secret | None = None,
+    wallet: str | None = None,
     use: str | None = None,
     offline: bool = False,
     on_event: OnEvent = ignore,
@@ -45,21 +48,55 @@ def connect(
     """Open *network*, to be given to other calls as ``services``.
 
     What is None comes from ``FPIN_*``, then from the profile *use* of ``config.toml`` (None: the one in use),
-    as for the command line. An embedded devnet is started if none is running; *offline* is for what only
-    reads the store: then none is.
+    as for the command line; a *wallet* without a key only looks. An embedded devnet is started if none is
+    running; *offline* is for what only reads the store: then none is.
     """
     network = network or _setting("network", use) or DEFAULT_NETWORK
     rpc_url = rpc_url or _setting("rpc-url", use)
     secret = Secret(key, "the caller") if isinstance(key, str) else key
-    with open_network(network, rpc_url=rpc_url, key=secret, offline=offline, on_event=on_event) as services:
+    wallet = wallet or (None if secret else _setting("wallet-address", use))
+    acting = credentials(network, config.read(use), wallet=wallet, key=secret)
+    with open_network(
+        network, rpc_url=rpc_url, credentials=acting, offline=offline, on_event=on_event
+    ) as services:
         yield services
+
+
+def credentials(
+    network: str,
+    settings: Config,
+    *,
+    wallet: str | None = None,
+    key: Secret | None = None,
+    prompt: Callable[[], Secret] | None = None,
+) -> Credentials:
+    """Return what there is to act with on *network*, by caller, environment, profile and keyring.
+
+    A *key* in hand is all there is to it. Reads no key yet, and asks no keyring.
+    """
+    if key is not None:
+        return Credentials(wallet=wallet, key=given(key))
+    keychain = Keychain(folders().keys)
+    names = [name for name in (settings.profile, network) if name is not None]
+
+    def named(role: Role, names: Sequence[str]) -> Source | None:
+        found = settings.settings.get(role.setting)
+        reference = None if found is None else str(found.value)
+        return find(role, reference=reference, names=names, keychain=keychain)
+
+    return Credentials(
+        wallet=wallet or os.environ.get("WALLET_ADDRESS") or None,
+        key=named(WALLET, names),
+        session=named(SESSION, [f"session-{name}" for name in names]),
+        prompt=prompt,
+    )
 
 
 @contextlib.contextmanager
 def open_network(
-    network: str, *, rpc_url: str | None, key: Secret | None = None, offline: bool, on_event: OnEvent
+    network: str, *, rpc_url: str | None, credentials: Credentials, offline: bool, on_event: OnEvent
 ) -> Iterator[Services]:
-    """Open *network* with settings that are known already; a key of None is looked for."""
+    """Open *network* with settings that are known already."""
     # The rooms below take 0.1 s to import, and `import fpin` needs none of them.
     from fpin import temporary
     from fpin.flows.services import connect as open_services
@@ -78,7 +115,7 @@ def open_network(
                 )
             info = stack.enter_context(_devnet(offline, on_event))
         services = open_services(
-            network=network, rpc_url=rpc_url, folders=where, key=key or private_key(), devnet_info=info
+            network=network, rpc_url=rpc_url, folders=where, credentials=credentials, devnet_info=info
         )
         yield stack.enter_context(services)
 

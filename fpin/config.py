@@ -29,6 +29,8 @@ PROFILES = "profiles"
 # What makes no sense to write down: which profile it is, whether a program reads the output, and consent to
 # amounts that nobody has seen.
 NEVER = frozenset({USE, "json", "help", "yes", "all"})
+# Settings that are no options: where a key is (`keys.resolve`), because a key is never an argument.
+REFERENCES = frozenset({"key", "session-key"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,7 +59,7 @@ class Config:
 
     def check(self, known: Iterable[str]) -> None:
         """Raise UsageError for a setting that is none of those *known*."""
-        names = set(known) - NEVER
+        names = (set(known) - NEVER) | REFERENCES
         for setting in self.settings.values():
             if setting.key in names:
                 continue
@@ -92,7 +94,7 @@ def read(use: str | None = None, env: Mapping[str, str] | None = None) -> Config
     wanted = use or env.get("FPIN_USE")
     try:
         text = path.read_text(encoding="utf-8")
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         if env.get("FPIN_CONFIG"):
             raise UsageError(f"{path}: there is no such file", hint="correct FPIN_CONFIG") from None
         text = ""
@@ -143,7 +145,20 @@ def _parse(path: Path, text: str, wanted: str | None) -> Config:
         for name, table in ((None, tables), (profile, profiles.get(profile, {})))
         for key, value in table.items()
     }
+    for found in settings.values():
+        if found.key in REFERENCES:
+            _check_reference(found)
     return Config(path=path, profile=profile, profiles=tuple(profiles), settings=settings)
+
+
+def _check_reference(found: Setting) -> None:
+    """Raise UsageError for a key where a reference to one belongs, without repeating it."""
+    from fpin.keys import check_reference  # 12 ms, and most profiles name no key
+
+    try:
+        check_reference(str(found.value))
+    except UsageError as exc:
+        raise UsageError(f"{found.origin}: {exc.message}", hint=exc.hint) from None
 
 
 def _tables(path: Path, text: str) -> dict[str, object]:

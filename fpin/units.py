@@ -130,3 +130,30 @@ def format_epochs(epochs: int) -> str:
         if count:
             parts.append(f"{count} {unit}")
     return " ".join(parts[:2]) or "0 s"
+
+
+def format_time(seconds: int) -> str:
+    """Return a point in Unix time for people, in UTC; contracts may hold any number.
+
+    >>> format_time(1764064800), format_time(2**255)
+    ('2025-11-25 10:00 UTC', 'no time at all')
+    """
+    import datetime
+
+    try:
+        when = datetime.datetime.fromtimestamp(seconds, datetime.UTC)
+    except (OverflowError, ValueError, OSError):
+        return "no time at all"
+    return when.strftime("%Y-%m-%d %H:%M UTC")
+
+
+def parse_duration(text: str) -> int:
+    """Return the seconds of a duration such as ``30d``, ``12h`` or ``45min``; raises ValueError for others.
+
+    >>> parse_duration("30d"), parse_duration("12 h"), parse_duration("45min"), parse_duration("2w")
+    (2592000, 43200, 2700, 1209600)
+    """
+    match = re.fullmatch(r"([0-9]{1,9}) ?(w|d|h|min)", text.strip().lower())
+    if match is None:
+        raise ValueError(f"not a duration: {text!r}")
+    return int(match[1]) * {"w": 7 * 86400, "d": 86400, "h": 3600, "min": 60}[match[2]]

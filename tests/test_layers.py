@@ -20,7 +20,7 @@ ROWS = [
     {"chain", "provider", "routing", "retrieve", "store", "pack"},
     {"http", "piece"},
     {"config"},
-    {"ipld", "temporary"},
+    {"ipld", "keys", "temporary"},
     {"settings"},
     {"units", "events"},
     {"errors"},

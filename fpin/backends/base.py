@@ -245,6 +245,12 @@ class Backend(Protocol):
     @property
     def chain_id(self) -> int: ...
 
+    def check_rights(self, *, new_data_sets: bool) -> None:
+        """Raise PermissionMissing, or NoKey, unless what an add takes can be signed."""
+
+    def check_owner(self) -> None:
+        """Raise NoKey unless the wallet's own key is at hand: nothing else moves its money."""
+
     def check_metadata(self, metadata: Sequence[tuple[str, str]]) -> None:
         """Raise UsageError for metadata of a piece that this place would refuse."""
 

@@ -41,7 +41,8 @@ from fpin.chain.records import (
     Statement,
 )
 from fpin.chain.revert import Revert
-from fpin.chain.typed_data import PERMISSIONS, Domain, permission_hash
+from fpin.chain.sessions import SCOPES, Grants
+from fpin.chain.typed_data import Domain, permission_hash
 from fpin.errors import ChainError, NotFound
 from fpin.units import Epoch, UsdfcUnits
 
@@ -138,13 +139,18 @@ class Chain(Reader):
             raise ChainError(f"the token {name} does not sign permits for name, version, chain and address")
         return domain, nonce
 
-    def session_expiries(self, owner: str, signer: str) -> Mapping[str, int]:
-        """Return for each permission until when (Unix seconds) *signer* may sign for *owner*; 0 is never."""
-        calls = [
-            self.call(SESSIONS, "authorizationExpiry", owner, signer, permission_hash(name))
-            for name in PERMISSIONS
-        ]
-        return dict(zip(PERMISSIONS, self.values(*calls), strict=True))
+    def session_grants(self, wallet: str, session: str) -> Grants:
+        """Return until when the key at address *session* may sign what for *wallet*."""
+        now, *expiries = self.values(
+            self.call(MULTICALL, "getCurrentBlockTimestamp"),
+            *(
+                self.call(SESSIONS, "authorizationExpiry", wallet, session, permission_hash(name))
+                for name in SCOPES.values()
+            ),
+        )
+        return Grants(
+            wallet=wallet, session=session, now=now, expiries=dict(zip(SCOPES, expiries, strict=True))
+        )
 
     # providers
 

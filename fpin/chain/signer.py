@@ -5,6 +5,7 @@ Knows digests and the wallet's own transactions (EIP-1559). Where a key comes fr
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -46,10 +47,22 @@ class Signer:
     def from_key(cls, key: str | bytes) -> Signer:
         """Make a signer of 32 bytes, or of 64 hex digits with or without ``0x``; raises NoKey."""
         raw = _key_bytes(key)
+        # A traceback may be shown with the values of its frames: none of them holds a key that was refused.
+        del key
+        if isinstance(raw, str):
+            raise NoKey(f"the private key is {raw}", hint=_KEY_HINT)
         try:
             return cls(*_with_libsecp256k1(raw))
         except ImportError:  # no wheel for this Python or machine
             return cls(*_with_python(raw))
+
+    @classmethod
+    def new(cls) -> tuple[Signer, bytes]:
+        """Make up a key; return its signer and its 32 bytes."""
+        while True:
+            raw = secrets.token_bytes(32)
+            if 0 < int.from_bytes(raw, "big") < _CURVE_ORDER:
+                return cls.from_key(raw), raw
 
     def __repr__(self) -> str:
         return f"Signer({self.address})"
@@ -125,17 +138,18 @@ def _with_python(raw: bytes) -> tuple[bytes, Callable[[bytes], bytes]]:
     return key.public_key.to_bytes(), lambda digest: key.sign_msg_hash(digest).to_bytes()
 
 
-def _key_bytes(key: str | bytes) -> bytes:
-    # Nothing below may chain from an exception whose text quotes the key, hence the checks by hand.
+def _key_bytes(key: str | bytes) -> bytes | str:
+    """Return the key's 32 bytes, or in words what it is instead of a key."""
+    # No exception may quote the key, hence the checks by hand.
     if isinstance(key, str):
         digits = key.strip().removeprefix("0x").removeprefix("0X")
         if len(digits) != 64 or any(digit not in "0123456789abcdefABCDEF" for digit in digits):
-            raise NoKey("the private key is not 64 hexadecimal digits", hint=_KEY_HINT, digits=len(digits))
+            return "not 64 hexadecimal digits"
         key = bytes.fromhex(digits)
     if len(key) != 32:
-        raise NoKey("the private key is not 32 bytes long", hint=_KEY_HINT, length=len(key))
+        return "not 32 bytes long"
     if not 0 < int.from_bytes(key, "big") < _CURVE_ORDER:
-        raise NoKey("the private key is zero or beyond the curve's order", hint=_KEY_HINT)
+        return "zero or beyond the curve's order"
     return key
 
 

@@ -19,10 +19,11 @@ from click.core import ParameterSource
 
 from fpin.cli import deadline, output
 from fpin.cli.declare import SettableOption, long_name, parameters
-from fpin.config import NEVER, Config, Setting, read
+from fpin.config import NEVER, REFERENCES, Config, Setting, read
 from fpin.errors import UsageError
 
 CONFIG = "fpin.config"  # where a context keeps the `Config` in force
+WALLET = "fpin.wallet"  # … and the address whose account is meant
 
 
 def _take_settings(ctx: click.Context, _option: click.Parameter, use: str | None) -> str | None:
@@ -35,6 +36,11 @@ def _take_settings(ctx: click.Context, _option: click.Parameter, use: str | None
             if (found := config.settings.get(long_name(option))) is not None
         }
     return use
+
+
+def _take_wallet(ctx: click.Context, _option: click.Parameter, address: str | None) -> str | None:
+    ctx.meta[WALLET] = address
+    return address
 
 
 def _limit_time(ctx: click.Context, _option: click.Parameter, seconds: float | None) -> float | None:
@@ -79,6 +85,18 @@ def _options_of_all() -> tuple[click.Option, ...]:
     )
 
 
+@functools.cache
+def _wallet_option() -> click.Option:
+    """Return the option that is added to every command that goes to the network."""
+    return SettableOption(
+        ["--wallet", "--wallet-address"],
+        metavar="ADDRESS",
+        callback=_take_wallet,
+        expose_value=False,
+        help="Whose account is meant; without a key, fpin only looks.",
+    )
+
+
 class Command(click.Command):
     """A command that calls *function*, whose parameters are its options and arguments."""
 
@@ -92,7 +110,8 @@ class Command(click.Command):
         """The function's own and those of all commands, read when they are needed."""
         own = parameters(self._function)
         names = {parameter.name for parameter in own}
-        return [*own, *(option for option in _options_of_all() if option.name not in names)]
+        added = [_wallet_option()] if "rpc_url" in names else []
+        return [*own, *added, *(option for option in _options_of_all() if option.name not in names)]
 
     def get_short_help_str(self, limit: int = 45) -> str:  # noqa: ARG002  (lines are wrapped, not cut off)
         """Return the first paragraph of the help."""
@@ -185,7 +204,8 @@ def _text(value: object) -> str:
 
 
 def _refuse_unknown(config: Config, ctx: click.Context) -> None:
-    if config.settings.keys() <= {long_name(option) for option in options_of(ctx.command)} - NEVER:
+    known = {long_name(option) for option in options_of(ctx.command)} - NEVER
+    if config.settings.keys() - REFERENCES <= known:
         return
     every = {long_name(option) for _, command in commands(root_of(ctx)) for option in options_of(command)}
     config.check(every)

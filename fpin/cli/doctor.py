@@ -13,7 +13,7 @@ from fpin.cli.command import CONFIG
 from fpin.cli.output import print_json, print_text
 from fpin.cli.session import DEVNET, Session
 from fpin.errors import FpinError
-from fpin.settings import DEFAULT_NETWORK, folders, private_key
+from fpin.settings import DEFAULT_NETWORK, folders
 
 if TYPE_CHECKING:
     from fpin.backends.base import Finding
@@ -56,7 +56,7 @@ def _all(ctx: click.Context, session: Session) -> Iterator[Finding]:
     yield from flow.look_here(folders())
     yield _settings(ctx)
     try:
-        yield _key(session.network)
+        yield _key(session)
         with session.printer() as printer, session.services(printer) as services:
             yield from flow.look_around(services)
     except FpinError as exc:
@@ -72,16 +72,21 @@ def _settings(ctx: click.Context) -> Finding:
     return Finding(name="settings", state="ok", says=f"{file}, {about}; fpin config show says more")
 
 
-def _key(network: str) -> Finding:
+def _key(session: Session) -> Finding:
     from fpin.backends.base import Finding
+    from fpin.backends.filecoin.identity import HOW_TO_GIVE_A_KEY
 
-    key = private_key()
-    if key is not None:
-        return Finding(name="key", state="ok", says=f"from {key.origin}")
-    if network == DEVNET:
+    given = session.credentials()
+    if given.session is not None:
+        given.session.read()
+        return Finding(name="key", state="ok", says=f"a session key from {given.session.origin}")
+    if given.key is not None:
+        given.key.read()
+        return Finding(name="key", state="ok", says=f"from {given.key.origin}")
+    if session.network == DEVNET and given.wallet is None:
         return Finding(name="key", state="ok", says="none named: the devnet's first user signs")
-    remedy = "set FPIN_PRIVATE_KEY, or FPIN_PRIVATE_KEY_FILE to a file that only you can read"
-    return Finding(name="key", state="warning", says="none: fpin can look, and store nothing", remedy=remedy)
+    says = "none: fpin can look, and store nothing"
+    return Finding(name="key", state="warning", says=says, remedy=HOW_TO_GIVE_A_KEY)
 
 
 def _tell(finding: Finding, *, quiet: bool) -> None:

@@ -5,11 +5,18 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
+
+import click
+
+from fpin.cli.asking import ask_for_key, can_ask
+from fpin.cli.command import CONFIG, WALLET
 
 if TYPE_CHECKING:
     from fpin.cli.progress import Printer
     from fpin.flows.services import Services
+    from fpin.keys import Credentials
 
 DEVNET = "devnet"
 
@@ -37,5 +44,19 @@ class Session:
         """
         from fpin import api
 
-        with api.connect(self.network, rpc_url=self.rpc_url, offline=offline, on_event=printer) as services:
+        with api.open_network(
+            self.network,
+            rpc_url=self.rpc_url,
+            credentials=self.credentials(),
+            offline=offline,
+            on_event=printer,
+        ) as services:
             yield services
+
+    def credentials(self) -> Credentials:
+        """Return what there is to act with; no key is read yet, and nobody is asked for one."""
+        from fpin import api
+
+        meta = click.get_current_context().meta
+        prompt = partial(ask_for_key, "private key", self.network) if not self.json and can_ask() else None
+        return api.credentials(self.network, meta[CONFIG], wallet=meta.get(WALLET), prompt=prompt)

@@ -79,6 +79,8 @@ def add(services: Services, request: AddRequest, *, on_event: OnEvent = ignore) 
     # What was added from here before may need nothing more; only its root CID can tell.
     if not _known_path(services, request) or request.dry_run:
         _check_means(offer, request)
+        if not request.dry_run:
+            _check_rights(services, offer, request)
     if request.dry_run:
         if request.auto_fund and offer.funding.deposit:
             amount = format_token(grant(offer.funding, request.ceilings, offer.cost.token))
@@ -321,6 +323,13 @@ def _quoted(offer: Offer, on_event: OnEvent) -> None:
         )
     if len(offer.places) < offer.wish.copies:
         on_event(events.Noted(text=f"only {len(offer.places)} of {offer.wish.copies} providers answer now"))
+
+
+def _check_rights(services: Services, offer: Offer, request: AddRequest) -> None:
+    """Raise PermissionMissing, or NoKey, when *offer* takes a signature that cannot be given."""
+    services.backend.check_rights(new_data_sets=bool(offer.new_data_sets))
+    if request.auto_fund and (offer.funding.deposit or offer.funding.approve):
+        services.backend.check_owner()
 
 
 def _check_means(offer: Offer, request: AddRequest) -> None:

@@ -108,6 +108,7 @@ def withdraw(services: Services, amount: int, *, on_event: OnEvent = ignore) -> 
 
 def propose_withdrawal(services: Services, *, on_event: OnEvent = ignore) -> Proposal:
     """Work out the withdrawal of everything that is free, less what the time until then will take."""
+    services.backend.check_owner()
     with services.backend.paying(on_event=on_event) as earlier:
         _forget(services, earlier)
         now = account(services)
@@ -121,6 +122,7 @@ def propose_withdrawal(services: Services, *, on_event: OnEvent = ignore) -> Pro
 
 def propose_funding(services: Services, days: int, *, on_event: OnEvent = ignore) -> Proposal:
     """Work out the deposit with which the account lasts *days* at its present rate; never a withdrawal."""
+    services.backend.check_owner()
     with services.backend.paying(on_event=on_event) as earlier:
         _forget(services, earlier)
         lacking = services.backend.lacking(runway=days * EPOCHS_PER_DAY)
@@ -145,6 +147,7 @@ def _once(
     services: Services, doing: str, amount: int, send: Callable[[], Paid | None], on_event: OnEvent
 ) -> PaymentResult:
     """Send, unless the very same was sent by an earlier run that did not live to tell."""
+    services.backend.check_owner()
     # A setup of an account that the service may use already is written down as the deposit it comes to.
     doings = ("setup", "deposit") if doing == "setup" else (doing,)
     with services.backend.paying(on_event=on_event) as earlier:
@@ -176,7 +179,7 @@ def _forget(services: Services, earlier: Sequence[Payment]) -> None:
 def _known(services: Services, found: _T | None) -> _T:
     if found is None:
         raise NoKey(
-            f"there is no key for {services.backend.network}",
-            hint="set FPIN_PRIVATE_KEY or FPIN_PRIVATE_KEY_FILE",
+            f"there is no key for {services.backend.network}, and no wallet named",
+            hint="--wallet ADDRESS is enough to look; or set FPIN_PRIVATE_KEY or FPIN_PRIVATE_KEY_FILE",
         )
     return found

@@ -11,8 +11,9 @@ from fpin.backends.base import Backend
 from fpin.chain.networks import DEVNET, DevnetInfo, load_network
 from fpin.events import OnEvent, Waiting
 from fpin.http import Http
+from fpin.keys import Credentials, Secret, given
 from fpin.routing import LOCAL, PUBLIC, Gate, Pace
-from fpin.settings import Folders, Secret, make_folder
+from fpin.settings import Folders, make_folder
 from fpin.store import Pin, Store
 
 
@@ -43,29 +44,33 @@ def connect(
     network: str,
     rpc_url: str | None,
     folders: Folders,
-    key: Secret | None,
+    key: Secret | None = None,
+    credentials: Credentials | None = None,
     devnet_info: Path | None = None,
 ) -> Iterator[Services]:
-    """Open everything for *network*; asks nothing of it yet.
+    """Open everything for *network*; asks nothing of it, and no key is read, yet.
 
-    *devnet_info* names the file of a running devnet, whose first user signs when there is no *key*.
+    *key* is short for credentials that are the wallet's own key. *devnet_info* names the file of a running
+    devnet, whose first user acts where nobody else is named.
     """
-    from fpin.backends.filecoin import Account, FilecoinBackend
+    from fpin.backends.filecoin import Account, FilecoinBackend, Identity
     from fpin.chain.contracts import Chain
     from fpin.chain.rpc import JsonRpc
-    from fpin.chain.signer import Signer
 
     net = load_network(network, rpc_url=rpc_url, devnet_info=devnet_info)
-    if key is None and devnet_info is not None and net.name == DEVNET:
-        key = Secret(DevnetInfo.read(devnet_info).users[0].private_key, "devnet-info.json")
-    signer = Signer.from_key(key.reveal()) if key else None
+    acting = credentials or Credentials(key=given(key) if key else None)
+    nobody = acting.wallet is None and acting.key is None and acting.session is None
+    if nobody and devnet_info is not None and net.name == DEVNET:
+        user = DevnetInfo.read(devnet_info).users[0]
+        acting = Credentials(key=given(Secret(user.private_key, "devnet-info.json")))
+    identity = Identity(acting, net.name)
     gate = Gate()
     make_folder(folders.data)
     with Store(folders.store) as store, Http(guard=gate) as http:
         chain = Chain(net, JsonRpc(net.rpc_url, http))
         yield Services(
             store=store,
-            backend=FilecoinBackend(Account(chain=chain, store=store, http=http, signer=signer)),
+            backend=FilecoinBackend(Account(chain=chain, store=store, http=http, identity=identity)),
             http=http,
             gate=gate,
             pace=LOCAL if net.name == DEVNET else PUBLIC,

@@ -201,12 +201,9 @@ def test_a_new_data_set_has_no_proving_yet(world: World) -> None:
 
 
 def test_sessions_that_were_never_authorized_are_zero(world: World) -> None:
-    assert world.chain.session_expiries(READY.address, POOR.address) == {
-        "CreateDataSet": 0,
-        "AddPieces": 0,
-        "SchedulePieceRemovals": 0,
-        "TerminateService": 0,
-    }
+    grants = world.chain.session_grants(READY.address, POOR.address)
+    assert grants.expiries == {"create-data-set": 0, "add": 0, "remove": 0, "terminate": 0}
+    assert grants.live == ()
 
 
 def test_the_view_contract_is_the_one_the_service_names(world: World) -> None:

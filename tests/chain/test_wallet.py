@@ -123,12 +123,9 @@ def test_a_node_that_goes_away_while_sending_leaves_the_hash_behind(
 def test_a_session_key_is_authorized_and_revoked(world: World) -> None:
     wallet, expiry = Wallet(world.chain, READY), world.chain.head().timestamp + 86400
     wallet.authorize_session(POOR.address, expiry, ["CreateDataSet", "AddPieces"])
-    assert world.chain.session_expiries(READY.address, POOR.address) == {
-        "CreateDataSet": expiry,
-        "AddPieces": expiry,
-        "SchedulePieceRemovals": 0,
-        "TerminateService": 0,
-    }
+    grants = world.chain.session_grants(READY.address, POOR.address)
+    assert grants.expiries == {"create-data-set": expiry, "add": expiry, "remove": 0, "terminate": 0}
+    assert grants.live == ("create-data-set", "add")
     assert world.create(READY, 555, by=POOR).succeeded
     wallet.revoke_session(POOR.address, list(PERMISSIONS))
     assert not world.create(READY, 556, by=POOR).succeeded

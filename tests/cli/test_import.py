@@ -19,8 +19,9 @@ from fpin.flows.services import Services, connect
 from fpin.ipld import car
 from fpin.ipld.car import Block
 from fpin.ipld.cid import format_cid, parse_cid
+from fpin.keys import Secret
 from fpin.piece import PieceCid
-from fpin.settings import Secret, folders
+from fpin.settings import folders
 from tests.cli.conftest import Here, Tenant
 from tests.cli.test_bad_input import told
 from tests.cli.test_main_path import same_tree

@@ -7,7 +7,8 @@ from collections.abc import Iterator
 import pytest
 
 from fpin.flows.services import Services, connect
-from fpin.settings import Secret, folders
+from fpin.keys import Secret
+from fpin.settings import folders
 from tests.cli.conftest import Tenant, here, shared_world, tenant, wallets, witness
 
 __all__ = ["here", "shared_world", "tenant", "wallets", "witness"]

@@ -32,8 +32,9 @@ from fpin.flows.packing import Content
 from fpin.flows.remove import remove
 from fpin.flows.services import Services, connect
 from fpin.http import Http
+from fpin.keys import Secret
 from fpin.piece import MAX_PIECE_SIZE
-from fpin.settings import Secret, folders
+from fpin.settings import folders
 from fpin.units import EPOCHS_PER_DAY, ONE_TOKEN, parse_token
 
 READY = tuple(DevAccount(f"READY_{number}") for number in range(8))

@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from fpin.backends.filecoin import Account
+from fpin.backends.filecoin import Account, Identity
 from fpin.backends.filecoin.moving import see_moves
 from fpin.flows.services import Services
+from fpin.keys import Credentials
 from tests.cli.conftest import Tenant
 
 OLD = "http://127.0.0.1:9"
@@ -26,7 +27,8 @@ def test_a_copy_is_where_its_provider_is_registered_now(
     services.store.mark_moved(first.copy, provider_url=OLD)
     services.store.mark_failed(second.copy, reason="of an earlier run")
     services.store.mark_moved(second.copy, provider_url=OLD)
-    account = Account(chain=tenant.chain, store=services.store, http=services.http, signer=None)
+    nobody = Identity(Credentials(), "devnet")
+    account = Account(chain=tenant.chain, store=services.store, http=services.http, identity=nobody)
     see_moves(account, services.store.pin(pin.pin))
     moved, ended = services.store.pin(pin.pin).copies
     assert (moved.provider_url, moved.state) == (first.provider_url, first.state)

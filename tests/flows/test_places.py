@@ -10,7 +10,7 @@ import pytest
 from fpin.chain.signer import Signer
 from fpin.chain.wallet import Wallet
 from fpin.flows.services import Services
-from fpin.settings import Secret
+from fpin.keys import Secret
 from fpin.store import CopyState
 from tests.cli.conftest import Tenant
 

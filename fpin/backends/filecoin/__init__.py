@@ -2,5 +2,6 @@
 
 from fpin.backends.filecoin.account import Account
 from fpin.backends.filecoin.backend import FilecoinBackend
+from fpin.backends.filecoin.identity import Identity
 
-__all__ = ["Account", "FilecoinBackend"]
+__all__ = ["Account", "FilecoinBackend", "Identity"]

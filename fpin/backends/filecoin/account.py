@@ -1,46 +1,64 @@
-"""What every part of the Filecoin backend works with: the chain, the store, the key and a provider's API."""
+"""What every part of the Filecoin backend works with: the chain, the store, the keys and a provider's API."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
+from fpin.backends.filecoin.identity import Identity
 from fpin.chain.contracts import Chain
 from fpin.chain.provider_record import ProviderRecord, is_web_address
 from fpin.chain.records import Market
 from fpin.chain.revert import decode_revert
 from fpin.chain.rpc import RpcError
+from fpin.chain.sessions import Grants
 from fpin.chain.signer import Signer
-from fpin.errors import FpinError, NoKey, ProviderError, Unavailable
+from fpin.errors import FpinError, PermissionMissing, ProviderError, Unavailable
 from fpin.http import Http
 from fpin.provider.api import ProviderApi
 from fpin.provider.waiting import Clock
 from fpin.store import Store
-
-NO_KEY_HINT = "set FPIN_PRIVATE_KEY, or FPIN_PRIVATE_KEY_FILE to a file that only you can read"
+from fpin.units import format_time
 
 
 @dataclass(kw_only=True)
 class Account:
-    """A wallet on one network, as fpin acts for it. *signer* is None where nothing can be signed."""
+    """A wallet on one network, as fpin acts for it."""
 
     chain: Chain
     store: Store
     http: Http
-    signer: Signer | None
+    identity: Identity
     clock: Clock = field(default_factory=Clock)
-
-    @cached_property
-    def key(self) -> Signer:
-        """The key to sign with; raises NoKey when there is none."""
-        if self.signer is None:
-            raise NoKey(f"there is no key to sign with on {self.chain.network.name}", hint=NO_KEY_HINT)
-        return self.signer
+    _grants: Grants | None = field(default=None, repr=False)
 
     @property
     def payer(self) -> str:
-        return self.key.address
+        """The address of the wallet; raises NoKey where nobody says whose account it is."""
+        return self.identity.payer
+
+    @property
+    def key(self) -> Signer:
+        """What signs adds and removals: a session key where there is one, else the wallet's own."""
+        return self.identity.key
+
+    @property
+    def owner(self) -> Signer:
+        """The wallet's own key, which alone moves its money; raises NoKey where it is not at hand."""
+        return self.identity.own
+
+    def check_rights(self, scopes: Sequence[str]) -> None:
+        """Raise PermissionMissing, or NoKey, unless all of *scopes* (`sessions.SCOPES`) can be signed."""
+        session = self.identity.session
+        if session is None:
+            _ = self.owner
+            return
+        if self._grants is None:
+            self._grants = self.chain.session_grants(self.payer, session.address)
+        missing = self._grants.missing(scopes)
+        if missing:
+            raise _not_allowed(self._grants, missing, self.chain.network.name)
 
     def market(self) -> Market:
         """Return providers and data sets as they are now; `provider` then knows its providers."""
@@ -73,6 +91,26 @@ class Account:
     @cached_property
     def _providers(self) -> dict[int, ProviderRecord]:
         return {}
+
+
+def _not_allowed(grants: Grants, missing: Sequence[str], network: str) -> PermissionMissing:
+    def why(scope: str) -> str:
+        expiry = grants.expiries[scope]
+        if not expiry:
+            return f"{scope} is not allowed"
+        return f"{scope} {'expired' if expiry <= grants.now else 'expires'} at {format_time(expiry)}"
+
+    # All that was ever allowed is asked for again, so that mending one scope loses no other.
+    scopes = [scope for scope, expiry in grants.expiries.items() if expiry or scope in missing]
+    return PermissionMissing(
+        f"the session key {grants.session} may not do this for {grants.wallet}: "
+        + ", ".join(why(scope) for scope in missing),
+        hint=f"with that wallet's own key: fpin session create --address {grants.session} "
+        f"--scope {','.join(scopes)} --network {network}",
+        session=grants.session,
+        wallet=grants.wallet,
+        missing={scope: grants.expiries[scope] for scope in missing},
+    )
 
 
 def in_words(error: FpinError, doing: str) -> FpinError:

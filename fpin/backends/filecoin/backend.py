@@ -68,6 +68,14 @@ class FilecoinBackend:
     def chain_id(self) -> int:
         return self._account.chain.network.chain_id
 
+    # who may
+
+    def check_rights(self, *, new_data_sets: bool) -> None:
+        self._account.check_rights(["create-data-set", "add"] if new_data_sets else ["add"])
+
+    def check_owner(self) -> None:
+        _ = self._account.owner
+
     # what it would cost
 
     def check_metadata(self, metadata: Sequence[tuple[str, str]]) -> None:
@@ -188,6 +196,7 @@ class FilecoinBackend:
         park_only: bool,
         on_event: OnEvent,
     ) -> None:
+        self.check_rights(new_data_sets=any(place.data_set_id is None for place in places))
         self._drop_others(pin, places)
         served = 0
         failure: FpinError | None = None
@@ -262,7 +271,7 @@ class FilecoinBackend:
     # evidence
 
     def account(self) -> AccountReport | None:
-        if self._account.signer is None:
+        if self._account.identity.address is None:
             return None
         owner = self._account.payer
         return accounting.account_report(owner, self._account.chain.payer_state(owner))
@@ -270,7 +279,7 @@ class FilecoinBackend:
     def statement(
         self, offer: Offer | None, *, days: Sequence[int] = ()
     ) -> tuple[AccountReport, StatementReport] | None:
-        if self._account.signer is None:
+        if self._account.identity.address is None:
             return None
         owner = self._account.payer
         statement = self._account.chain.statement(owner)

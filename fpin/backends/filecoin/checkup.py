@@ -8,7 +8,8 @@ from concurrent.futures import ThreadPoolExecutor
 from email.utils import parsedate_to_datetime
 
 from fpin.backends.base import Finding
-from fpin.backends.filecoin.account import NO_KEY_HINT, Account
+from fpin.backends.filecoin.account import Account
+from fpin.backends.filecoin.identity import HOW_TO_GIVE_A_KEY
 from fpin.chain.account import standing
 from fpin.chain.provider_record import ProviderRecord
 from fpin.chain.reader import FWSS, PDP, REGISTRY
@@ -168,9 +169,9 @@ def _indexers(account: Account) -> Iterator[Finding]:
 
 
 def _wallet(account: Account) -> Finding:
-    if account.signer is None:
+    if account.identity.address is None:
         return Finding(
-            name="wallet", state="warning", says="there is no key to sign with", remedy=NO_KEY_HINT
+            name="wallet", state="warning", says="there is no key to sign with", remedy=HOW_TO_GIVE_A_KEY
         )
     state = account.chain.payer_state(account.payer)
     now = standing(state.account, state.epoch)

@@ -42,7 +42,7 @@ class Paying:
     @contextmanager
     def turn(self) -> Iterator[tuple[Payment, ...]]:
         """Be alone with the wallet; hand back payments of earlier runs that were executed and not told."""
-        chain_id, wallet = self.account.chain.network.chain_id, self.account.key.address
+        chain_id, wallet = self.account.chain.network.chain_id, self.account.payer
 
         def waiting() -> None:
             self.on_event(events.Waiting(what="another fpin that moves money of this wallet"))
@@ -58,7 +58,7 @@ class Paying:
 
     def tell(self, tx: str) -> None:
         """Write down that the user knows that *tx* was executed."""
-        chain_id, wallet = self.account.chain.network.chain_id, self.account.key.address
+        chain_id, wallet = self.account.chain.network.chain_id, self.account.payer
         for payment in self.account.store.payments(chain_id, wallet, [PaymentState.EXECUTED]):
             if payment.tx == tx:
                 self.account.store.mark_payment(payment.payment, PaymentState.DONE)
@@ -67,7 +67,7 @@ class Paying:
         if approve:
             chain = self.account.chain
             period = chain.price_list().lockup_period
-            approve = not chain.approval(self.account.key.address).is_maximal(period)
+            approve = not chain.approval(self.account.owner.address).is_maximal(period)
         if not amount:
             return self._pay("approve", 0, Wallet.approve_service) if approve else None
         return self._pay(
@@ -77,7 +77,7 @@ class Paying:
         )
 
     def withdraw(self, amount: int) -> Paid:
-        state = self.account.chain.payer_state(self.account.key.address)
+        state = self.account.chain.payer_state(self.account.owner.address)
         now = standing(state.account, state.epoch)
         if amount > now.available or now.debt:
             free = 0 if now.debt else now.available
@@ -102,7 +102,7 @@ class Paying:
             nonlocal payment
             payment = self.account.store.record_payment(
                 chain_id=self.account.chain.network.chain_id,
-                wallet=self.account.key.address,
+                wallet=self.account.owner.address,
                 doing=doing,
                 amount=amount,
                 nonce=nonce,
@@ -115,7 +115,7 @@ class Paying:
             )
 
         try:
-            receipt = send(Wallet(self.account.chain, self.account.key, on_signed=on_signed))
+            receipt = send(Wallet(self.account.chain, self.account.owner, on_signed=on_signed))
         except Unavailable:
             raise  # it may be executed all the same, so it stays the one to ask for
         except FpinError:
@@ -172,7 +172,7 @@ class Paying:
             )
 
     def _wallet(self) -> Wallet:
-        return Wallet(self.account.chain, self.account.key)
+        return Wallet(self.account.chain, self.account.owner)
 
 
 def _ending(payment: Payment) -> str:

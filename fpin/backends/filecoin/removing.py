@@ -38,6 +38,7 @@ def remove(account: Account, copies: Sequence[Copy], *, on_event: OnEvent) -> No
     Those whose removal is already under way are looked at, not asked for again. What fails in one data set
     keeps nothing in the others; raises the first failure when nothing is on its way out.
     """
+    account.check_rights(["remove"])
     see_removals(account, copies, on_event=on_event)
     todo = [copy for copy in _now(account, copies) if copy.state in ON_CHAIN | {CopyState.REMOVING}]
     failure: FpinError | None = None
