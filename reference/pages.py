@@ -27,6 +27,11 @@ VARIABLES = {
     "FPIN_PRIVATE_KEY_FILE": "A file that holds the key and that only you can read.",
     "FPIN_PRIVATE_KEY_COMMAND": "A command that prints the key, such as one of a password manager.",
     "PRIVATE_KEY": "The key, where none of the above is set.",
+    "FPIN_SESSION_KEY": "A session key, with `FPIN_WALLET_ADDRESS`: it adds and removes, and moves no money.",
+    "FPIN_SESSION_KEY_FILE": "A file that holds the session key and that only you can read.",
+    "FPIN_SESSION_KEY_COMMAND": "A command that prints the session key.",
+    "SESSION_KEY": "The session key, where none of the above is set.",
+    "WALLET_ADDRESS": "The wallet, where `FPIN_WALLET_ADDRESS` is not set.",
     "FPIN_PIECE_KERNEL": "Which code computes piece commitments, instead of the fastest this processor has.",
     "DEVNET_INFO_PATH": "The `devnet-info.json` of a devnet that runs already.",
 }

@@ -18,7 +18,11 @@ from tests.conftest import Fpin
 
 EVERY_COMMAND = dict(commands(app))
 # Read before there is a command, or not options at all.
-TAKEN = {"FPIN_HOME", "FPIN_CONFIG", "FPIN_PRIVATE_KEY", "FPIN_PRIVATE_KEY_FILE", "FPIN_PRIVATE_KEY_COMMAND"}
+TAKEN = {
+    "FPIN_HOME",
+    "FPIN_CONFIG",
+    *(f"FPIN_{key}{way}" for key in ("PRIVATE_KEY", "SESSION_KEY") for way in ("", "_FILE", "_COMMAND")),
+}
 
 
 @pytest.fixture
