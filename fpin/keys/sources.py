@@ -24,13 +24,29 @@ class Role:
     """What a key is for, and what its variables and its setting are called."""
 
     noun: str
-    variable: str  # also with _FILE and _COMMAND
-    common: str  # as other tools call it
+    variable: str  # holds the key itself
+    file: str  # holds a path
+    command: str  # holds a command that prints the key
+    common: str  # holds the key, as other tools call it
     setting: str  # in config.toml, where it holds a reference
 
 
-WALLET = Role(noun="private key", variable="FPIN_PRIVATE_KEY", common="PRIVATE_KEY", setting="key")
-SESSION = Role(noun="session key", variable="FPIN_SESSION_KEY", common="SESSION_KEY", setting="session-key")
+WALLET = Role(
+    noun="private key",
+    variable="FPIN_PRIVATE_KEY",
+    file="FPIN_PRIVATE_KEY_FILE",
+    command="FPIN_PRIVATE_KEY_COMMAND",
+    common="PRIVATE_KEY",
+    setting="key",
+)
+SESSION = Role(
+    noun="session key",
+    variable="FPIN_SESSION_KEY",
+    file="FPIN_SESSION_KEY_FILE",
+    command="FPIN_SESSION_KEY_COMMAND",
+    common="SESSION_KEY",
+    setting="session-key",
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,16 +87,16 @@ def find(
 ) -> Source | None:
     """Return where the key for *role* is; None when nothing names one.
 
-    Asked in this order: the variable, ``…_FILE`` (a path), ``…_COMMAND`` (its standard output), the name
-    that other tools use, *reference*, and the first of *names* under which *keychain* has a key.
+    Asked in the order of the variables in `Role`, then *reference*, then the first of *names* under which
+    *keychain* has a key.
     """
     env = os.environ if env is None else env
     if env.get(role.variable):
         return _from_variable(role.variable, env)
-    if path := env.get(f"{role.variable}_FILE"):
-        return _from_file(Path(path), f"{role.variable}_FILE={path}")
-    if command := env.get(f"{role.variable}_COMMAND"):
-        return _from_command(command, f"{role.variable}_COMMAND")
+    if path := env.get(role.file):
+        return _from_file(Path(path), f"{role.file}={path}")
+    if command := env.get(role.command):
+        return _from_command(command, role.command)
     if env.get(role.common):
         return _from_variable(role.common, env)
     if reference is not None:

@@ -16,7 +16,7 @@ from fpin.errors import ChainError, FpinError, NodeUnavailable, Unaffordable, Un
 from fpin.events import Event, Noted, PaymentSent
 from fpin.flows import payments
 from fpin.flows.services import Services
-from fpin.settings import Secret
+from fpin.keys import Secret
 from fpin.store import PaymentState
 from fpin.units import ONE_TOKEN, parse_token
 from tests.cli.conftest import Tenant
