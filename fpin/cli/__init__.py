@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import sys
@@ -14,6 +15,9 @@ def main() -> None:
     """Run fpin with the process's arguments and exit with its code."""
     from fpin.cli.output import prepare
 
+    # Imports make objects by the ten thousand, all of which stay: looking through them for garbage time and
+    # again takes a twentieth of a short command.
+    gc.set_threshold(100_000, 20, 20)
     prepare()
     # Who is asked to end cleans up and tells what was done, as after Ctrl-C.
     signal.signal(signal.SIGTERM, signal.default_int_handler)

@@ -21,7 +21,9 @@ from fpin.piece import PieceCid
 
 _BATCH = 16 * (2**20 + 40)  # bytes of sections made at a time: sixteen leaves are hashed side by side
 _MAX_BLOCKS = 2048  # and no more blocks than that
-_CHUNK = 2**20  # bytes given out at a time
+_CHUNK = (
+    2**18
+)  # bytes given out at a time: still in the cache when they are sent, a quarter less work than 2**20
 _MAX_PARTS = 16  # of a batch, before they are joined: many small chunks cost more than a copy
 
 
@@ -60,7 +62,7 @@ class PackedPiece:
         return self.piece_cid.payload_size
 
     def open(self, offset: int = 0) -> Iterator[bytes]:
-        """Yield the bytes of the CAR from *offset* on, in chunks of about 1 MiB.
+        """Yield the bytes of the CAR from *offset* on, in chunks of up to 256 KiB.
 
         Raises SourceChanged or SourceError, naming the file, before anything is yielded that is not what was
         hashed.
