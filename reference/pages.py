@@ -172,7 +172,8 @@ def json_page() -> str:
 def variables_read() -> set[str]:
     """Return the variables that the source names."""
     text = "\n".join(path.read_text(encoding="utf-8") for path in sorted(PACKAGE.rglob("*.py")))
-    return set(re.findall(r'"(FPIN_[A-Z_]*[A-Z]|PRIVATE_KEY|SESSION_KEY|WALLET_ADDRESS|DEVNET_INFO_PATH)"', text))
+    names = r'"(FPIN_[A-Z_]*[A-Z]|PRIVATE_KEY|SESSION_KEY|WALLET_ADDRESS|DEVNET_INFO_PATH)"'
+    return set(re.findall(names, text))
 
 
 def _shared() -> dict[str, click.Option]:
