@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test lint types unit slow faults interop bench sanitize reference transcripts docs format clean
+.PHONY: demo test lint types unit slow faults interop bench sanitize reference transcripts licences docs package format clean
 
 $(BIN)/.installed: pyproject.toml $(wildcard setup.py) $(wildcard fpin/piece/*.c fpin/piece/*.h)
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
@@ -54,6 +54,14 @@ reference: $(BIN)/.installed
 # The sessions that README and tutorial show, run again.
 transcripts: $(BIN)/.installed
 	$(BIN)/python -m reference.transcripts
+
+# The licences of everything that is installed with fpin.
+licences: $(BIN)/.installed
+	$(BIN)/python -m reference.licences
+
+# Builds wheel and sdist, installs each where nothing else is, and uses it.
+package: $(BIN)/.installed
+	FPIN_PACKAGE=1 $(BIN)/pytest -m package
 
 # The site, into build/site; warnings are errors.
 docs: $(BIN)/.docs

@@ -13,6 +13,7 @@ TITLES = {
     "many": "Many small files",
     "plans": "Plans and dry runs",
     "network": "Adding, and start-up",
+    "installed": "Installed",
 }
 
 

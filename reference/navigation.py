@@ -46,8 +46,10 @@ def _navigation(docs: Path) -> Iterator[str]:
     yield '{ "fpin" = "index.md" },'
     yield '{ "Tutorial" = "tutorial.md" },'
     for title, (folder, first) in SECTIONS.items():
-        pages = ", ".join(f'"{page.relative_to(docs).as_posix()}"' for page in _ordered(docs / folder, first))
-        yield f'{{ "{title}" = [{pages}] }},'
+        yield f'{{ "{title}" = ['
+        # One a line, so that two changes that add a page each do not meet.
+        yield from (f'  "{page.relative_to(docs).as_posix()}",' for page in _ordered(docs / folder, first))
+        yield "] },"
     yield '{ "Benchmarks" = "benchmarks.md" },'
 
 
