@@ -6,6 +6,7 @@ from importlib import resources
 from typing import Any
 
 import pytest
+from eth_abi.abi import encode
 
 from fpin import errors
 from fpin.chain.abi import error_by_name, error_by_selector
@@ -61,6 +62,21 @@ def test_every_error_has_a_sentence_that_fits_its_arguments(row: dict[str, str])
     assert used <= known | ({"missing"} if {"required", "available"} <= known else set())
     assert words.get("hint") is None or words["hint"] in WORDS["hints"]
     assert words.get("class") in (None, "funds", "approval")
+
+
+@pytest.mark.parametrize("row", VECTORS["told"], ids=lambda row: f"{row['error']} {row['says']}")
+def test_what_users_meet_most_is_said_with_the_way_out(row: dict[str, Any]) -> None:
+    types = row["error"].partition("(")[2].rstrip(")").split(",")
+    values = [int(arg) if kind == "uint256" else arg for kind, arg in zip(types, row["args"], strict=True)]
+    data = keccak(row["error"].encode())[:4] + encode(types, values)
+    # As bytes, and as a node prints it in the middle of its message.
+    for form in (data, f"message execution failed (exit=[33], revert reason=[0x{data.hex()}], vm error=[…])"):
+        revert = decode_revert(form)
+        assert revert is not None
+        error = revert.error("adding")
+        assert type(error) is getattr(errors, row["class"])
+        assert row["says"] in error.message
+        assert row["hint"] in (error.hint or "")
 
 
 def test_zero_words_decode_into_a_sentence_for_every_error() -> None:
