@@ -23,7 +23,7 @@ ALIASES = {
 }
 RENAMED = {"provider-id": "provider", "data-set-id": "data-set"}
 # Inputs that are no options: secrets, and what the step itself does.
-SECRETS = {"private-key": "FPIN_PRIVATE_KEY"}
+SECRETS = {"private-key": "FPIN_PRIVATE_KEY", "session-key": "FPIN_SESSION_KEY"}
 OWN = ("path", "comment", "github-token", "allow-partial")
 _YES = ("true", "1", "yes", "on")
 

@@ -14,7 +14,7 @@ from fpin.cli import exits, options
 from fpin.cli.command import CONFIG, commands, options_of, root_of
 from fpin.cli.declare import Option, long_name
 from fpin.cli.output import print_json, print_table, print_text
-from fpin.config import NEVER, Config
+from fpin.config import NEVER, REFERENCES, Config
 from fpin.settings import folders
 
 
@@ -81,11 +81,16 @@ def _settings(ctx: click.Context, config: Config) -> Iterator[SettingReport]:
     every = {
         long_name(option): option for _, command in commands(root_of(ctx)) for option in options_of(command)
     }
-    for name in sorted(every.keys() - NEVER):
+    for name in sorted((every.keys() | REFERENCES) - NEVER):
+        found = config.settings.get(name)
+        if name not in every:
+            if found is not None:  # where a key is, not the key
+                yield SettingReport(name=name, value=str(found.value), origin=found.origin)
+            continue
         option = every[name]
         if value := os.environ.get(str(option.envvar)):
             yield SettingReport(name=name, value=value, origin=str(option.envvar))
-        elif found := config.settings.get(name):
+        elif found is not None:
             yield SettingReport(name=name, value=str(found.value), origin=found.origin)
         elif isinstance(option.default, (str, int)) and option.default is not False:
             yield SettingReport(name=name, value=str(option.default), origin="default")

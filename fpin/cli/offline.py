@@ -154,7 +154,10 @@ def car_extract(
     json: options.Json = False,
     quiet: options.Quiet = False,
 ) -> int:
-    """Write the files that CAR files hold together; every block is hashed."""
+    """Write the files that CAR files hold together; every block is hashed.
+
+    Example: fpin car extract site.car -o extracted
+    """
     from fpin.cli.progress import choose
     from fpin.flows import cars
     from fpin.settings import folders

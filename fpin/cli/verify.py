@@ -32,7 +32,10 @@ def verify(
     quiet: options.Quiet = False,
     verbose: options.Verbose = False,
 ) -> int:
-    """Fetch every block from each provider that has it, and hash it; nothing is written."""
+    """Fetch every block from each provider that has it, and hash it; nothing is written.
+
+    Example: fpin verify site
+    """
     from fpin.flows import verify as flow
 
     session = Session(network=network, rpc_url=rpc_url, json=json, quiet=quiet, verbose=verbose)

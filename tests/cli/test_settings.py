@@ -134,6 +134,7 @@ def test_config_show_says_where_each_value_comes_from(here: Here, config: Path) 
     assert found["max-cost"] == ("0.5", f"{config}:1")
     assert found["copies"] == ("3", f"{config}:3")
     assert found["exclude"] == ("*.tmp", "FPIN_EXCLUDE")
+    assert found["key"] == ("keyring:ci", f"{config}:4")
     assert found["network"] == ("devnet", "FPIN_NETWORK")
     assert found["wait-for"] == ("advertised", "default")
     assert f"{config}:1" in here("config", "show", "--origin").stdout
