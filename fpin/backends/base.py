@@ -292,6 +292,9 @@ class Backend(Protocol):
     def is_live(self, copy: Copy) -> bool:
         """Tell whether the chain still holds *copy*."""
 
+    def held_beside(self, copy: Copy, piece_cid: str) -> bool:
+        """Tell whether another data set of the account holds the same piece at the same provider."""
+
     def account(self) -> AccountReport | None:
         """Return what pays; None without a key."""
 

@@ -240,6 +240,13 @@ def _show_pins(result: StatusResult) -> None:
         for pin in result.pins
     ]
     print_table(("ROOT CID", "NAME", "STATE", "SIZE", "COPIES", "ADDED"), rows)
+    for pin in result.pins:
+        for copy in (copy for piece in pin.pieces for copy in piece.copies if copy.waits_for):
+            since = f"{copy.state} since {_when(copy.changed)}"
+            print_text(
+                f"leaving   {pin.name or pin.root_cid} at provider {copy.provider_id}: {since}, waits for "
+                f"{copy.waits_for}"
+            )
 
 
 def _show_pin(pin: PinReport) -> None:
@@ -259,6 +266,8 @@ def _show_pin(pin: PinReport) -> None:
             )
             if copy.reason:
                 print_text(f"    reason  {copy.reason}")
+            if copy.waits_for:
+                print_text(f"    waits   for {copy.waits_for}")
             if copy.tx:
                 print_text(f"    added   transaction {copy.tx}")
             if copy.next_proof_due is not None:

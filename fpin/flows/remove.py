@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import contextlib
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from fpin import events
 from fpin.chain.networks import DEVNET_CHAIN_ID
-from fpin.errors import NotFound, Unavailable
+from fpin.errors import NoKey, NotFound, Unavailable
 from fpin.events import OnEvent, ignore
 from fpin.flows.resolve import describe, resolve
 from fpin.flows.services import Services
 from fpin.ipld.cid import format_cid, parse_cid
-from fpin.routing import LOOK_ONCE, Removal, RemovalLook, RemovalResult, check_removed
+from fpin.routing import LOOK_ONCE, Removal, RemovalLook, RemovalResult, check_removed, present
 from fpin.routing.multiaddr import url_of
 from fpin.settings import Folders
 from fpin.store import LEAVING, ON_CHAIN, UNDER_WAY, WAITING, Copy, CopyState, Piece, Pin, Store
@@ -21,8 +22,21 @@ _QUEUED = LEAVING - {CopyState.REMOVING}  # the chain has it in its queue, or it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class HolderReport:
+    """Somebody whose record of the content may stay. *kind* is other_piece (same provider) or other."""
+
+    kind: str
+    peer_id: str
+    addresses: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RemovedCopy:
-    """One copy on its way out. *state* is scheduled, removed, unadvertised or gone."""
+    """One copy on its way out. *state* is scheduled, removed, unadvertised or gone.
+
+    *record* says more of the indexers' side: already_absent, chain_pending, pending_gc, unadvertised,
+    still_present_shared (another data set holds the piece there), gone, gone_other_holders, unknown.
+    """
 
     piece_cid: str
     provider_id: int
@@ -31,6 +45,8 @@ class RemovedCopy:
     tx: str | None
     state: str
     removal_ad_cid: str | None
+    record: str | None  # None: not looked at yet
+    holders: tuple[HolderReport, ...]
     note: str | None  # why a record may stay, or what is still to come
 
 
@@ -58,6 +74,7 @@ def remove(services: Services, what: str, *, wait: bool = False, on_event: OnEve
         shared = _release_shared(services, copies)
         leaving = [copy for copy in copies if copy.state in ON_CHAIN | LEAVING and copy.copy not in shared]
         dropped = _drop_waiting(services, copies, on_event)
+        listed = _listed(services, target.pin, leaving)
         if leaving:
             services.backend.remove(leaving, on_event=on_event)
     _refuse_under_way(target.pin, copies)
@@ -67,7 +84,7 @@ def remove(services: Services, what: str, *, wait: bool = False, on_event: OnEve
         )
     # What could not be asked for is not waited for.
     asked_for = [copy for copy in _now(services, leaving) if copy.state in _QUEUED]
-    results = follow(services, target.pin, asked_for, wait=wait, on_event=on_event)
+    results = follow(services, target.pin, asked_for, wait=wait, listed=listed, on_event=on_event)
     pin = services.store.pin(target.pin.pin)
     asked = {copy.copy for copy in leaving}
     reports = [
@@ -81,10 +98,34 @@ def remove(services: Services, what: str, *, wait: bool = False, on_event: OnEve
         root_cid=format_cid(pin.root_cid),
         pieces=tuple(reports),
         remaining=(*shared.values(), *_remaining(pin, results)),
-        complete=all(
-            report.state == CopyState.GONE or (not wait and report.state in _QUEUED) for report in reports
-        ),
+        complete=all(_done(report, wait=wait) for report in reports),
     )
+
+
+def _done(report: RemovedCopy, *, wait: bool) -> bool:
+    """Tell whether a copy is as far out as was asked for; a record that may stay is nothing to wait for."""
+    if report.state == CopyState.GONE or report.record == "still_present_shared":
+        return True
+    return not wait and report.state in _QUEUED
+
+
+def _listed(services: Services, pin: Pin, copies: Sequence[Copy]) -> dict[int, bool | None]:
+    """Return which of *copies* an indexer lists before they are removed; None where it could not say."""
+    indexer = services.backend.peers(services.gate).safely().poll
+    if indexer is None:
+        return {}
+    return {
+        copy.copy: present(indexer, services.backend.routed(copy, piece.piece_cid), _blocks(pin, piece))
+        for piece in pin.pieces
+        for copy in piece.copies
+        if copy.state in ON_CHAIN and copy.copy in {one.copy for one in copies}
+    }
+
+
+def _blocks(pin: Pin, piece: Piece) -> tuple[bytes, ...]:
+    """The blocks of *piece* by which its record is looked for: the root where it is in it, and its sample."""
+    roots = (pin.root_cid,) if piece == pin.pieces[-1] else ()
+    return (*roots, *map(parse_cid, piece.sample))
 
 
 def _release_shared(services: Services, copies: Sequence[Copy]) -> dict[int, str]:
@@ -120,17 +161,27 @@ def _refuse_under_way(pin: Pin, copies: Sequence[Copy]) -> None:
 
 
 def follow(
-    services: Services, pin: Pin, copies: Sequence[Copy], *, wait: bool, on_event: OnEvent = ignore
+    services: Services,
+    pin: Pin,
+    copies: Sequence[Copy],
+    *,
+    wait: bool,
+    listed: Mapping[int, bool | None] | None = None,
+    on_event: OnEvent = ignore,
 ) -> dict[int, RemovalResult]:
     """See how far the removal of *copies* is, on chain, at the provider and at the indexer; by copy row.
 
-    With *wait*, until each is gone or the network's patience ends; else one look.
+    With *wait*, until each is gone or the network's patience ends; else one look. *listed* tells, by copy
+    row, which had a record before they were removed.
     """
     results = {}
     for piece in pin.pieces:
         for copy in _now(services, [one for one in piece.copies if one.copy in {c.copy for c in copies}]):
             if copy.state in LEAVING:
-                results[copy.copy] = _follow_one(services, pin, piece, copy, wait=wait, on_event=on_event)
+                was_listed = (listed or {}).get(copy.copy)
+                results[copy.copy] = _follow_one(
+                    services, pin, piece, copy, wait=wait, was_listed=was_listed, on_event=on_event
+                )
     return results
 
 
@@ -143,7 +194,14 @@ def forget_devnet(folders: Folders) -> int:
 
 
 def _follow_one(
-    services: Services, pin: Pin, piece: Piece, copy: Copy, *, wait: bool, on_event: OnEvent
+    services: Services,
+    pin: Pin,
+    piece: Piece,
+    copy: Copy,
+    *,
+    wait: bool,
+    was_listed: bool | None,
+    on_event: OnEvent,
 ) -> RemovalResult:
     told: set[str] = set()
 
@@ -162,14 +220,17 @@ def _follow_one(
             )
         return alive
 
+    # The chain knows of data sets that this store does not; without a key the store's word has to do.
     shared = services.store.live_holders(pin.chain_id, piece.piece_cid, copy) > 0
-    roots = (pin.root_cid,) if piece == pin.pieces[-1] else ()
+    with contextlib.suppress(NoKey):
+        shared = shared or services.backend.held_beside(copy, piece.piece_cid)
     result = check_removed(
         Removal(
             copy=services.backend.routed(copy, piece.piece_cid),
-            cids=(*roots, *map(parse_cid, piece.sample)),
+            cids=_blocks(pin, piece),
             live=live,
             shared=shared,
+            was_present=was_listed,
         ),
         services.backend.peers(services.gate),
         pace=services.pace.removal if wait else LOOK_ONCE,
@@ -214,6 +275,15 @@ def _report(piece: Piece, copy: Copy, result: RemovalResult | None) -> RemovedCo
         tx=copy.removal_tx,
         state=copy.state,
         removal_ad_cid=copy.removal_ad_cid,
+        record=result.state if result else None,
+        holders=tuple(
+            HolderReport(
+                kind="other_piece" if holder.same_provider else "other",
+                peer_id=holder.record.provider,
+                addresses=holder.record.addresses,
+            )
+            for holder in (result.others if result else ())
+        ),
         note=" ".join(result.sentences) or None if result else None,
     )
 

@@ -8,7 +8,14 @@ from dataclasses import dataclass
 from fpin.backends.base import Proof
 from fpin.ipld.cid import format_cid
 from fpin.piece import PieceCid
-from fpin.store import ON_CHAIN, Copy, Pin
+from fpin.store import ON_CHAIN, Copy, CopyState, Pin
+
+WAITS_FOR = {
+    CopyState.REMOVING: "the chain, to have the removal in its queue; fpin rm asks for it again",
+    CopyState.SCHEDULED: "the end of the provider's proving period, when the piece leaves the chain",
+    CopyState.REMOVED: "the provider, to clean up and to advertise the removal",
+    CopyState.UNADVERTISED: "the indexer, to process the removal advertisement",
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,6 +34,7 @@ class CopyReport:
     last_proven: int | None  # epoch
     next_proof_due: int | None  # epoch
     changed: int  # unix seconds
+    waits_for: str | None  # on its way out: what has to happen next
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,4 +119,5 @@ def _report_copy(copy: Copy, proof: Proof | None, *, uploaded: bool) -> CopyRepo
         last_proven=proof.last_proven if proof else None,
         next_proof_due=proof.next_proof_due if proof else None,
         changed=copy.changed,
+        waits_for=WAITS_FOR.get(copy.state),
     )

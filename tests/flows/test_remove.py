@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from fpin.backends.filecoin import removing
+from fpin.chain.keccak import keccak
 from fpin.errors import ChainError
 from fpin.events import ignore
 from fpin.flows.services import Services
@@ -153,6 +155,21 @@ def test_a_piece_id_that_means_another_piece_now_is_not_removed(
     with pytest.raises(ChainError, match=f"is not {services.store.piece_cid(copy.copy)} any more"):
         services.backend.remove([services.store.copy(copy.copy)], on_event=ignore)
     assert len(tenant.on_chain(piece_of(kept))) == 1
+
+
+def test_a_removal_whose_transaction_is_lost_is_asked_for_again_in_the_same_run(
+    tenant: Tenant, note: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    added = tenant.here("add", note, "--copies", "1", "--json")
+    monkeypatch.setattr(removing, "LOST", 0.0)
+    faults = tenant.world.chain.faults
+    # schedulePieceDeletions(uint256,uint256[],bytes) of PDPVerifier
+    faults.selector, faults.drop = keccak(b"schedulePieceDeletions(uint256,uint256[],bytes)")[:4], 1
+    removed = tenant.here("rm", note, "--wait", "--json")
+    assert (removed.code, removed.json["pieces"][0]["state"]) == (0, "gone"), removed.stderr
+    assert faults.drop == 0
+    assert "no node knows transaction" in removed.stderr
+    assert tenant.on_chain(piece_of(added)) == []
 
 
 def test_a_devnet_that_is_reset_takes_its_pins_along(fpin: Fpin, tmp_path: Path) -> None:

@@ -268,6 +268,17 @@ class FilecoinBackend:
             return False
         return self._account.chain.piece_live(copy.data_set_id, copy.piece_id)
 
+    def held_beside(self, copy: Copy, piece_cid: str) -> bool:
+        chain, cid = self._account.chain, PieceCid.parse(piece_cid).to_bytes()
+        places = [
+            (found.data_set_id, piece_id)
+            for found in chain.client_data_sets(self._account.payer)
+            if found.provider_id == copy.provider_id
+            for piece_id in chain.find_piece_ids(found.data_set_id, cid)
+            if (found.data_set_id, piece_id) != (copy.data_set_id, copy.piece_id)
+        ]
+        return bool(places) and any(one.live and not one.leaving for one in chain.presences(places))
+
     # evidence
 
     def account(self) -> AccountReport | None:

@@ -5,7 +5,8 @@ Knows the chain's side. That the advertisement is withdrawn and the indexer forg
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import contextlib
+from collections.abc import Callable, Sequence
 from itertools import groupby
 
 from fpin import events
@@ -27,6 +28,11 @@ from fpin.events import OnEvent
 from fpin.piece import PieceCid
 from fpin.provider.waiting import CONFIRMING, poll
 from fpin.store import LEAVING, ON_CHAIN, Copy, CopyState
+
+# Seconds after which a transaction that no node has heard of is taken for lost: ten epochs, as a provider
+# waits before it replaces one that is stuck. Asking again is harmless: a piece is scheduled once, and another
+# transaction for it reverts and costs the payer nothing.
+LOST = 300.0
 
 ASKED = frozenset({CopyState.REMOVING, CopyState.SCHEDULED})
 LEFT = LEAVING - {CopyState.REMOVING}
@@ -106,9 +112,10 @@ def _remove_from(
     signature = account.key.sign_digest(message.digest(account.chain.domain))
     for copy in copies:
         account.store.mark_removing(copy.copy)
+    extra_data = typed_data.signature_extra_data(signature)
     tx: str | None = None
     try:
-        tx = api.delete_pieces(data_set_id, piece_ids, extra_data=typed_data.signature_extra_data(signature))
+        tx = api.delete_pieces(data_set_id, piece_ids, extra_data=extra_data)
     except ProviderUnavailable:
         if not _queued(account, data_set_id, piece_ids):
             raise
@@ -119,7 +126,17 @@ def _remove_from(
     if tx is not None:
         for copy in copies:
             account.store.mark_removing(copy.copy, tx=tx)
-    if not _wait_until_queued(account, api.name, data_set_id, piece_ids, tx):
+
+    def ask_again() -> str | None:
+        text = f"{api.name}: no node knows transaction {tx}, which was to schedule the removal: asked again"
+        on_event(events.Noted(text=text))
+        again = api.delete_pieces(data_set_id, piece_ids, extra_data=extra_data)
+        for copy in copies:
+            account.store.mark_removing(copy.copy, tx=again)
+        return again
+
+    queued, tx = _wait_until_queued(account, api.name, data_set_id, piece_ids, tx, ask_again)
+    if not queued:
         _still_here(account, copies)
         raise ProviderError(
             f"{api.name}: the removal failed on chain: {why_failed(account.chain, tx or '')}",
@@ -172,15 +189,32 @@ def _queued(account: Account, data_set_id: int, piece_ids: Sequence[int]) -> boo
 
 
 def _wait_until_queued(
-    account: Account, name: str, data_set_id: int, piece_ids: Sequence[int], tx: str | None
-) -> bool:
-    """Wait for the chain to queue *piece_ids*; False when transaction *tx* failed there."""
+    account: Account,
+    name: str,
+    data_set_id: int,
+    piece_ids: Sequence[int],
+    tx: str | None,
+    ask_again: Callable[[], str | None],
+) -> tuple[bool, str | None]:
+    """Wait for the chain to queue *piece_ids*; return whether it did, and by which transaction.
+
+    False when *tx* failed there. Where it is lost on the way, *ask_again* makes another one, once.
+    """
+    lost_at: float | None = account.clock.now() + LOST
 
     def ask() -> bool | None:
+        nonlocal tx, lost_at
         if _queued(account, data_set_id, piece_ids):
             return True
         receipt = account.chain.node.receipt(tx) if tx else None
-        return False if receipt is not None and not receipt.succeeded else None
+        if receipt is not None:
+            return None if receipt.succeeded else False
+        overdue = lost_at is not None and account.clock.now() >= lost_at
+        if tx and overdue and not account.chain.node.knows_transaction(tx):
+            lost_at = None
+            with contextlib.suppress(ProviderError):  # the wait goes on, and the chain has the last word
+                tx = ask_again()
+        return None
 
     queued = poll(ask, patience=CONFIRMING, clock=account.clock)
     if queued is None:
@@ -189,4 +223,4 @@ def _wait_until_queued(
             hint="run it again: it asks the chain before it does anything",
             tx=tx,
         )
-    return queued
+    return queued, tx
