@@ -5,7 +5,7 @@ Flows and backends emit them, only the command line turns them into words; so th
 Order during `add`::
 
     (Spooling)* Walked Planned Quoted (Hashing)* Packed
-      (ProviderChosen ((Uploading)* Parked)* Signing Submitted Confirmed | CopyFailed)*
+      (ProviderChosen ((Uploading)* | Pulling Parked)* Submitted Confirmed | CopyFailed (Quoted Replaced)?)*
       (RoutingAsked)* RoutingEnded
 
 and during `rm`: ``RemovalAsked RemovalScheduled (RemovalSeen)*``. A payment is ``PaymentSent PaymentEnded``;
@@ -81,10 +81,20 @@ class Uploading(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Pulling(Event):
+    """A provider fetches pieces from others that hold them; nothing is sent by us."""
+
+    provider_id: int
+    source_ids: tuple[int, ...]
+    pieces: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Parked(Event):
     provider_id: int
     piece_cid: str
-    uploaded: bool  # False: the provider had it already
+    uploaded: bool  # False: the provider had it already, or got it from another one
+    pulled_from: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,6 +114,15 @@ class Confirmed(Event):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CopyFailed(Event):
     provider_id: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Replaced(Event):
+    """Provider *provider_id* gets the copy that *failed_id* did not take, for *reason*."""
+
+    provider_id: int
+    failed_id: int
     reason: str
 
 

@@ -22,7 +22,7 @@ ROWS = [
     {"config"},
     {"ipld", "keys", "temporary"},
     {"settings"},
-    {"units", "events"},
+    {"units", "events", "threads"},
     {"errors"},
     {"_version"},
 ]

@@ -5,7 +5,7 @@ Knows pins and pieces. Knows nothing of any one place's protocol, nor of printin
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, Protocol
@@ -14,9 +14,12 @@ from fpin.backends.source import PieceSource
 
 if TYPE_CHECKING:  # 50 ms to import, and `fpin cid` needs none of it
     from fpin import routing
+    from fpin.errors import FpinError
     from fpin.events import OnEvent
     from fpin.routing import Gate, Peers
     from fpin.store import Copy, Payment, Pin
+
+JOBS = 3  # pieces that are sent at a time; each is read through a buffer of its own
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,16 +31,6 @@ class Wish:
     exclude_provider_ids: tuple[int, ...] = ()
     data_set_ids: tuple[int, ...] = ()  # empty: any that fits, or a new one
     runway: int = 0  # epochs that the account is to last afterwards
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Place:
-    """One provider that will hold a copy, and why it was chosen."""
-
-    provider_id: int
-    provider_url: str
-    data_set_id: int | None  # None: a new one will be made, and paid for
-    reason: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,6 +46,17 @@ class Cost:
         str  # no longer free; stays ours but for the fees, and cannot be withdrawn while the data is stored
     )
     token: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """One provider that will hold a copy, why it was chosen, and what is still to be paid for there."""
+
+    provider_id: int
+    provider_url: str
+    data_set_id: int | None  # None: a new one will be made, and paid for
+    reason: str
+    cost: Cost = field(compare=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,6 +93,19 @@ class Offer:
     runway: (
         int | None
     )  # epochs that the account lasts once it is done, without a deposit; None: nothing spends
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Failed:
+    """A place that was not served, and why.
+
+    *replaceable*: another place may be served instead. Not where an add may still be carried out: then there
+    would be, and be paid for, one copy more than asked for.
+    """
+
+    provider_id: int
+    error: FpinError
+    replaceable: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -260,27 +277,40 @@ class Backend(Protocol):
         Raises ProviderError when no place fits the wish, UsageError when a limit is broken by it.
         """
 
-    def offer_rest(self, pin: Pin, sizes: Mapping[str, int], wish: Wish, *, on_event: OnEvent) -> Offer:
+    def offer_rest(
+        self,
+        pin: Pin,
+        sizes: Mapping[str, int],
+        wish: Wish,
+        *,
+        on_event: OnEvent,
+        keep: Collection[int] = (),
+    ) -> Offer:
         """Return what is still to be done for *pin*, and its price: nothing for what is on chain already.
 
         *sizes* are the bytes of the pieces wanted, by piece CID. Its places are all that will hold the pin,
-        those first that hold or are adding it now.
+        those first that hold or are adding it now, or are among *keep*.
         """
 
     def put(
         self,
         pin: Pin,
-        sources: Mapping[str, PieceSource],
+        sources: Mapping[str, PieceSource | None],
         places: Sequence[Place],
         *,
         park_only: bool,
         on_event: OnEvent,
-    ) -> None:
-        """Bring every piece of *pin* to every one of *places*; the store says how far it came.
+        jobs: int = JOBS,
+        aside: Collection[int] = (),
+        replaced: Mapping[int, str] | None = None,
+    ) -> tuple[Failed, ...]:
+        """Bring every piece of *pin* to every one of *places*; return those that could not be served.
 
-        *sources* are by piece CID. A place that fails does not keep the others from being served, unless
-        the reason is ours: `SourceError`, `PermissionMissing` and `LocalError` are raised at once. Raises
-        the first failure when no place was served.
+        *sources* are by piece CID; None where only other places can give the bytes. Of the bytes that are
+        here the first place gets its own, *jobs* pieces at a time; the others fetch theirs from there, and
+        all of them add at the same time. The store says how far it came. Copies at places that are not asked
+        any more are given up, with what *replaced* says as the reason; those at providers *aside* are left as
+        they are. A failure that is ours is raised at once: `SourceError`, `PermissionMissing`, `LocalError`.
         """
 
     def settle(self, pin: Pin, *, on_event: OnEvent) -> None:

@@ -160,8 +160,14 @@ def sentence(event: Event, *, verbose: bool = False) -> str | None:
             return f"provider {event.provider_id}: {event.provider_url}" + (
                 f" ({event.reason})" if verbose else ""
             )
+        case events.Pulling():
+            sources = " or ".join(map(str, event.source_ids))
+            pieces = count(event.pieces, "piece")
+            return f"provider {event.provider_id}: fetching {pieces} from provider {sources}"
         case events.Parked():
             how = "uploaded" if event.uploaded else "already there, nothing uploaded"
+            if event.pulled_from is not None:
+                how = f"fetched from provider {event.pulled_from}"
             return f"provider {event.provider_id}: {how}: {event.piece_cid}"
         case events.Submitted():
             where = "a new data set" if event.data_set_id is None else f"data set {event.data_set_id}"
@@ -171,6 +177,8 @@ def sentence(event: Event, *, verbose: bool = False) -> str | None:
             return f"provider {event.provider_id}: on chain, data set {event.data_set_id}, piece {ids}"
         case events.CopyFailed():
             return f"provider {event.provider_id}: failed: {event.reason}"
+        case events.Replaced():
+            return f"provider {event.provider_id} takes the place of provider {event.failed_id}"
         case events.RoutingAsked():
             return (
                 f"asking the indexer, attempt {event.attempt}: {event.found} of {event.expected}"

@@ -2,25 +2,24 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Container, Mapping, Sequence
+from collections.abc import Container
 from dataclasses import dataclass, field
 from decimal import Decimal
 
 from fpin import events
-from fpin.backends.base import Cost, Offer, Place, Wish
-from fpin.backends.source import PieceSource
-from fpin.errors import Unaffordable, UsageError
+from fpin.backends.base import JOBS, Cost, Offer, Wish
+from fpin.errors import UsageError
 from fpin.events import OnEvent, ignore
-from fpin.flows.funding import Ceilings, grant, top_up
+from fpin.flows.funding import Ceilings, grant
 from fpin.flows.packing import Content, lay_out
+from fpin.flows.placing import Means, Placing, held_at, quoted
 from fpin.flows.report import PieceReport, report_pieces
 from fpin.flows.route import NOT_ASKED, RoutingReport, check_routing, urls
 from fpin.flows.services import Services
 from fpin.flows.sources import Hashed, LaidOut, Source
 from fpin.ipld.cid import format_cid
-from fpin.store import ON_CHAIN, UNDER_WAY, Copy, CopyState, NewPiece, Payment, Pin
-from fpin.units import format_token, parse_token, short_token
+from fpin.store import ON_CHAIN, UNDER_WAY, Copy, CopyState, NewPiece, Pin
+from fpin.units import format_token
 
 GOALS = ("parked", "confirmed", "advertised", "retrievable")
 
@@ -40,6 +39,11 @@ class AddRequest:
     ceilings: Ceilings = field(default_factory=Ceilings)  # of what is deposited unasked
     wait_for: str = "advertised"
     dry_run: bool = False
+    jobs: int = JOBS  # pieces that are sent at a time
+
+    @property
+    def means(self) -> Means:
+        return Means(max_cost=self.max_cost, auto_fund=self.auto_fund, ceilings=self.ceilings)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,10 +79,10 @@ def add(services: Services, request: AddRequest, *, on_event: OnEvent = ignore) 
     _check_names(services, request)
     laid_out = request.content.lay_out(on_event=on_event)
     offer = services.backend.offer(laid_out.piece_sizes, request.wish, on_event=on_event)
-    _quoted(offer, on_event)
+    quoted(offer, on_event)
     # What was added from here before may need nothing more; only its root CID can tell.
     if not _known_path(services, request) or request.dry_run:
-        _check_means(offer, request)
+        request.means.check(offer)
         if not request.dry_run:
             _check_rights(services, offer, request)
     if request.dry_run:
@@ -109,36 +113,19 @@ def add(services: Services, request: AddRequest, *, on_event: OnEvent = ignore) 
         services.backend.settle(pin, on_event=on_event)
         pin = services.store.pin(pin.pin)
         before = {copy.copy for copy in pin.copies if copy.state in ON_CHAIN}
-        rest = _put(services, request, pin, sources, offer, on_event)
+        placing = Placing(
+            services=services,
+            pin=pin,
+            sources=sources,
+            sizes={piece_cid: piece.size for piece_cid, piece in sources.items()},
+            wish=request.wish,
+            means=request.means,
+            park_only=request.wait_for == "parked",
+            jobs=request.jobs,
+            on_event=on_event,
+        )
+        rest = placing.run(offer)
     return _finish(services, request, pin.pin, sources, rest, before, on_event)
-
-
-def _put(
-    services: Services,
-    request: AddRequest,
-    pin: Pin,
-    sources: Mapping[str, PieceSource],
-    offer: Offer,
-    on_event: OnEvent,
-) -> Offer:
-    """Bring *pin* to where it is wanted; return what that took, nothing where it is there already."""
-    sizes = {piece_cid: piece.size for piece_cid, piece in sources.items()}
-    none = contextlib.nullcontext[tuple[Payment, ...]](())
-    with services.backend.paying(on_event=on_event) if request.auto_fund else none as earlier:
-        rest = services.backend.offer_rest(pin, sizes, request.wish, on_event=on_event)
-        held = _held_everywhere(pin, rest.places, sources)
-        if held:
-            on_event(events.Noted(text="it is stored already: nothing is uploaded and nothing paid for it"))
-        elif rest.places != offer.places or rest.new_data_sets != offer.new_data_sets:
-            _quoted(rest, on_event)
-        _check_means(rest, request)
-        if request.auto_fund:
-            top_up(services, rest, request.ceilings, earlier, on_event=on_event)
-    if held:
-        return rest
-    park_only = request.wait_for == "parked"
-    services.backend.put(pin, sources, rest.places, park_only=park_only, on_event=on_event)
-    return rest
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -240,21 +227,7 @@ def _planned(services: Services, request: AddRequest, laid_out: LaidOut, offer: 
 def _reached(pin: Pin, asked: Container[str], rest: Offer, goal: str) -> bool:
     """Tell whether as many places as were wished for have every piece asked for."""
     states = ON_CHAIN | ({CopyState.PARKED} | UNDER_WAY if goal == "parked" else set())
-    return len(rest.places) >= rest.wish.copies and _all_at(pin, rest.places, asked, states)
-
-
-def _held_everywhere(pin: Pin, places: Sequence[Place], asked: Container[str]) -> bool:
-    return bool(places) and _all_at(pin, places, asked, ON_CHAIN)
-
-
-def _all_at(pin: Pin, places: Sequence[Place], asked: Container[str], states: Container[CopyState]) -> bool:
-    """The pin may have other pieces than those asked for, cut otherwise; they do not count."""
-    return all(
-        any(copy.provider_id == place.provider_id and copy.state in states for copy in piece.copies)
-        for place in places
-        for piece in pin.pieces
-        if piece.piece_cid in asked
-    )
+    return len(rest.places) >= rest.wish.copies and held_at(pin, rest.places, asked, states)
 
 
 def _record(services: Services, request: AddRequest, hashed: Hashed) -> Pin:
@@ -303,48 +276,8 @@ def _known_path(services: Services, request: AddRequest) -> bool:
     )
 
 
-def _quoted(offer: Offer, on_event: OnEvent) -> None:
-    on_event(
-        events.Quoted(
-            copies=len(offer.places),
-            per_month=offer.cost.per_month,
-            flat_per_month=offer.cost.flat_per_month,
-            fees=offer.cost.fees,
-            locked=offer.cost.locked,
-            token=offer.cost.token,
-            new_data_sets=offer.new_data_sets,
-        )
-    )
-    for place in offer.places:
-        on_event(
-            events.ProviderChosen(
-                provider_id=place.provider_id, provider_url=place.provider_url, reason=place.reason
-            )
-        )
-    if len(offer.places) < offer.wish.copies:
-        on_event(events.Noted(text=f"only {len(offer.places)} of {offer.wish.copies} providers answer now"))
-
-
 def _check_rights(services: Services, offer: Offer, request: AddRequest) -> None:
     """Raise PermissionMissing, or NoKey, when *offer* takes a signature that cannot be given."""
     services.backend.check_rights(new_data_sets=bool(offer.new_data_sets))
     if request.auto_fund and (offer.funding.deposit or offer.funding.approve):
         services.backend.check_owner()
-
-
-def _check_means(offer: Offer, request: AddRequest) -> None:
-    """Raise Unaffordable when *offer* costs more than the user, the account or the wallet allows."""
-    max_cost = request.max_cost
-    if max_cost is not None and Decimal(offer.cost.per_month) > max_cost:
-        cost = short_token(parse_token(offer.cost.per_month), digits=6)
-        raise Unaffordable(
-            f"this costs {cost} {offer.cost.token} a month, more than --max-cost {max_cost}",
-            hint="raise --max-cost, or ask for fewer copies",
-            per_month=offer.cost.per_month,
-        )
-    if request.auto_fund:
-        grant(offer.funding, request.ceilings, offer.cost.token)
-    elif offer.shortfalls:
-        raise Unaffordable(
-            "; ".join(offer.shortfalls), hint=offer.remedy, missing=offer.missing, token=offer.cost.token
-        )

@@ -32,8 +32,8 @@ class Services:
     def alone(self, pin: Pin, on_event: OnEvent) -> contextlib.AbstractContextManager[None]:
         """Be the only process that changes copies of *pin*, once no other does; read it again inside."""
 
-        def waiting() -> None:
-            on_event(Waiting(what="another fpin that works on the same content"))
+        def waiting(holder: str) -> None:
+            on_event(Waiting(what=f"{holder}, which works on the same content"))
 
         return self.store.exclusively(pin.pin, on_wait=waiting)
 

@@ -15,11 +15,13 @@ from fpin.provider.results import (
     PulledPiece,
     PullStatus,
 )
-from fpin.provider.waiting import CONFIRMING, PARKING, Clock, delays, poll
+from fpin.provider.waiting import CONFIRMING, PARKING, PULLING, SILENCE, Clock, delays, poll
 
 __all__ = [
     "CONFIRMING",
     "PARKING",
+    "PULLING",
+    "SILENCE",
     "AddStatus",
     "ChainRefused",
     "Clock",

@@ -21,6 +21,10 @@ T = TypeVar("T")
 PARKING = 600.0
 # A stuck transaction is replaced only after ten epochs (five minutes) on mainnet, and then mined (spec §5.2).
 CONFIRMING = 1800.0
+# A provider gives a pull an hour (curio tasks/pdpv0/task_pull_piece.go, PullTotalBudget) and reports on it.
+PULLING = 3900.0
+# No answer at all for this long, while a provider is at something, and it counts as gone.
+SILENCE = 120.0
 LONGEST_OBEYED_RETRY_AFTER = 300.0  # an IP ban is 300 s (spec §1.8); more than that is not believed
 
 
@@ -43,23 +47,34 @@ def delays(first: float = 0.05, factor: float = 1.5, cap: float = 4.0) -> Iterat
         delay = min(delay * factor, cap)
 
 
-def poll(ask: Callable[[], T | None], *, patience: float, clock: Clock, cap: float = 4.0) -> T | None:
+def poll(
+    ask: Callable[[], T | None],
+    *,
+    patience: float,
+    clock: Clock,
+    cap: float = 4.0,
+    silence: float | None = None,
+) -> T | None:
     """Ask until there is an answer; return None when *patience* seconds pass without one.
 
     A provider that cannot be reached meanwhile is asked again, at the time it asks for if it names one; its
-    last failure is raised when patience ends on it, because "no answer" is not "not yet". Other errors end
-    the wait at once.
+    last failure is raised when patience ends on it, or when nothing was heard for *silence* seconds, because
+    "no answer" is not "not yet". Other errors end the wait at once.
     """
-    end = clock.now() + patience
+    heard = clock.now()
+    end = heard + patience
     for delay in delays(cap=cap):
         failure: ProviderUnavailable | None = None
         try:
             if (answer := ask()) is not None:
                 return answer
+            heard = clock.now()
         except MaybeSent:
             raise
         except ProviderUnavailable as exc:
             failure = exc
+            if silence is not None and clock.now() - heard > silence:
+                raise
             delay = max(delay, min(asked_to_wait(exc) or 0.0, LONGEST_OBEYED_RETRY_AFTER))
         if clock.now() + delay > end:
             if failure is not None:

@@ -6,6 +6,7 @@ import contextlib
 import functools
 import json
 import sqlite3
+import threading
 import time
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
@@ -13,7 +14,7 @@ from pathlib import Path
 from typing import Concatenate, ParamSpec, TypeVar
 
 from fpin.errors import LocalError
-from fpin.store.lock import hold
+from fpin.store.lock import OnWait, Sleep, hold
 from fpin.store.migrations import MIGRATIONS
 from fpin.store.model import (
     ON_CHAIN,
@@ -68,7 +69,7 @@ def _told(
 
 
 class Store:
-    """The pins of one user. Use it in a ``with``; one per thread."""
+    """The pins of one user. Use it in a ``with``; one per thread (`another`)."""
 
     def __init__(self, path: Path) -> None:
         """Open the store at *path*, created and migrated as needed.
@@ -76,6 +77,8 @@ class Store:
         Raises LocalError when it cannot be opened, is no store, or was written by a newer fpin.
         """
         self._path = path
+        self._writing = threading.Lock()
+        self._retired = False
         with self._local_errors():
             self._db = sqlite3.connect(path, isolation_level=None, timeout=30)
             self._db.row_factory = sqlite3.Row
@@ -100,8 +103,21 @@ class Store:
     def close(self) -> None:
         self._db.close()
 
+    def another(self) -> Store:
+        """Open the same store once more, for another thread."""
+        return Store(self._path)
+
+    def retire(self) -> None:
+        """Finish the transition that is being written, and refuse every further one; from any thread.
+
+        For a thread that is left behind in the middle of something: what it still does must not be written
+        into what others do meanwhile.
+        """
+        with self._writing:
+            self._retired = True
+
     @contextlib.contextmanager
-    def exclusively(self, pin: int, *, on_wait: Callable[[], None]) -> Iterator[None]:
+    def exclusively(self, pin: int, *, on_wait: OnWait) -> Iterator[None]:
         """Let no other process add or remove copies of *pin* meanwhile; read it again inside.
 
         Two at once would each plan, sign and pay for the same copy. *on_wait* is called where one is at it.
@@ -110,7 +126,19 @@ class Store:
             yield
 
     @contextlib.contextmanager
-    def alone_with_wallet(self, chain_id: int, wallet: str, *, on_wait: Callable[[], None]) -> Iterator[None]:
+    def making_data_set(
+        self, chain_id: int, payer: str, provider_id: int, *, on_wait: OnWait, sleep: Sleep
+    ) -> Iterator[None]:
+        """Let nobody else make a data set of *payer* at the provider meanwhile; look for one again inside.
+
+        Two first adds at once would each make one, and every data set costs a monthly fee.
+        """
+        name = f"data-set-{chain_id}-{payer.lower()}-{provider_id}"
+        with hold(self._path.parent / "locks" / name, on_wait=on_wait, sleep=sleep):
+            yield
+
+    @contextlib.contextmanager
+    def alone_with_wallet(self, chain_id: int, wallet: str, *, on_wait: OnWait) -> Iterator[None]:
         """Let no other process of this user send payments of *wallet* meanwhile."""
         name = f"wallet-{chain_id}-{wallet.lower()}"
         with hold(self._path.parent / "locks" / name, on_wait=on_wait):
@@ -367,11 +395,35 @@ class Store:
             self._journal(copy, CopyState.PLANNED, provider_id=provider_id)
         return copy
 
-    def mark_parked(self, copy: int, *, uploaded: bool) -> None:
-        """The provider says that it holds the bytes; *uploaded* tells whether we sent them."""
+    def mark_pulling(
+        self,
+        copies: Sequence[int],
+        *,
+        provider_id: int,
+        payer: str,
+        data_set_id: int | None,
+        client_data_set_id: int,
+        nonce: int,
+    ) -> Submission:
+        """The provider is about to be asked to fetch *copies*; the add that it is shown has *nonce*."""
+        return self._submit(
+            copies,
+            CopyState.PULLING,
+            provider_id=provider_id,
+            payer=payer,
+            data_set_id=data_set_id,
+            client_data_set_id=client_data_set_id,
+            nonce=nonce,
+        )
+
+    def mark_parked(self, copy: int, *, uploaded: bool, pulled_from: int | None = None) -> None:
+        """The provider says that it holds the bytes.
+
+        *uploaded* tells whether we sent them, *pulled_from* which provider gave them.
+        """
         with self._transaction():
             self._db.execute("UPDATE copies SET uploaded = max(uploaded, ?) WHERE copy = ?", (uploaded, copy))
-            self._move(copy, CopyState.PARKED, uploaded=uploaded)
+            self._move(copy, CopyState.PARKED, uploaded=uploaded, pulled_from=pulled_from)
 
     def mark_signed(
         self,
@@ -384,6 +436,35 @@ class Store:
         nonce: int,
     ) -> Submission:
         """An add of *copies*, in this order, is about to be signed and sent under *nonce*."""
+        return self._submit(
+            copies,
+            CopyState.SIGNED,
+            provider_id=provider_id,
+            payer=payer,
+            data_set_id=data_set_id,
+            client_data_set_id=client_data_set_id,
+            nonce=nonce,
+        )
+
+    def mark_sending(self, submission: int) -> Submission:
+        """The add that its pieces were fetched for is about to be sent, under the nonce it has."""
+        with self._transaction():
+            found = self.submission(submission)
+            for copy in found.copies:
+                self._move(copy, CopyState.SIGNED, nonce=str(found.nonce))
+        return found
+
+    def _submit(
+        self,
+        copies: Sequence[int],
+        state: CopyState,
+        *,
+        provider_id: int,
+        payer: str,
+        data_set_id: int | None,
+        client_data_set_id: int,
+        nonce: int,
+    ) -> Submission:
         with self._transaction():
             cursor = self._db.execute(
                 """
@@ -398,7 +479,7 @@ class Store:
                 self._db.execute(
                     "UPDATE copies SET submission = ?, place = ? WHERE copy = ?", (submission, place, copy)
                 )
-                self._move(copy, CopyState.SIGNED, nonce=str(nonce))
+                self._move(copy, state, nonce=str(nonce))
         return self.submission(submission)
 
     def mark_submitted(self, submission: int, *, tx: str) -> None:
@@ -483,11 +564,12 @@ class Store:
             self._move(copy, CopyState.FAILED, reason=reason)
 
     def mark_unsigned(self, submission: int, *, reason: str) -> None:
-        """The chain refused the add for good: its copies are parked again and need a new nonce."""
+        """The add will not be carried out: its copies are what they were before, and need a new nonce."""
         with self._transaction():
             for copy in self.submission(submission).copies:
                 self._db.execute("UPDATE copies SET submission = NULL, place = NULL WHERE copy = ?", (copy,))
-                self._move(copy, CopyState.PARKED, reason=reason)
+                fetching = self.copy(copy).state is CopyState.PULLING
+                self._move(copy, CopyState.PLANNED if fetching else CopyState.PARKED, reason=reason)
             self._db.execute("UPDATE submissions SET state = 'refused' WHERE submission = ?", (submission,))
 
     def mark_unanswered(self, submission: int) -> None:
@@ -631,7 +713,9 @@ class Store:
         if self._db.in_transaction:
             yield
             return
-        with self._local_errors():
+        with self._writing, self._local_errors():
+            if self._retired:
+                raise LocalError("this run was ended: nothing more of it is written down")
             self._db.execute("BEGIN IMMEDIATE")
             try:
                 yield

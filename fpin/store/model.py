@@ -3,6 +3,8 @@
 States of a copy, in order::
 
     planned      a provider was chosen; nothing was sent
+    pulling      the nonce of the add is written down, and the provider was shown the signed add, as it asks
+                 for before it fetches the bytes from another one; no add was asked for
     parked       the provider holds the bytes (find-piece said so); not paid for, kept for 2 h
     signed       the nonce of the add is written down; the request may or may not have been sent
     submitted    the provider answered with a transaction hash
@@ -37,6 +39,7 @@ from enum import StrEnum
 
 class CopyState(StrEnum):
     PLANNED = "planned"
+    PULLING = "pulling"
     PARKED = "parked"
     SIGNED = "signed"
     SUBMITTED = "submitted"
@@ -51,7 +54,8 @@ class CopyState(StrEnum):
 
 
 ON_CHAIN = frozenset({CopyState.CONFIRMED, CopyState.ADVERTISED})
-WAITING = frozenset({CopyState.PLANNED, CopyState.PARKED})  # nothing was signed
+# no add was asked for
+WAITING = frozenset({CopyState.PLANNED, CopyState.PULLING, CopyState.PARKED})
 UNDER_WAY = frozenset({CopyState.SIGNED, CopyState.SUBMITTED})  # may be on chain any moment
 UNFINISHED = WAITING | UNDER_WAY
 THERE = ON_CHAIN | {CopyState.REMOVING, CopyState.SCHEDULED}  # at the provider until the chain lets it go

@@ -82,7 +82,7 @@ def copies(outcome: Outcome) -> dict[int, str]:
 def test_the_copy_of_an_honest_provider_stays_when_the_other_one_lies(tenant: Tenant, note: Path) -> None:
     tenant.world.provider(1).faults.lie_about_piece = True
     piece = piece_of(tenant, note)
-    first = tenant.here("add", note, "--copies", "2", "--json")
+    first = tenant.here("add", note, "--copies", "2", "--exclude-provider", "3", "--json")
     assert (first.code, first.json["complete"]) == (3, False), first.stderr
     assert copies(first) == {1: "failed", 2: "advertised"}
     assert "other bytes" in first.json["pieces"][0]["copies"][0]["reason"]
@@ -97,7 +97,7 @@ def test_the_copy_of_an_honest_provider_stays_when_the_other_one_lies(tenant: Te
 
 def test_a_failed_copy_is_told_to_people_with_what_to_do(tenant: Tenant, note: Path) -> None:
     tenant.world.provider(1).faults.lie_about_piece = True
-    outcome = tenant.here("add", note, "--copies", "2")
+    outcome = tenant.here("add", note, "--copies", "2", "--exclude-provider", "3")
     assert outcome.code == 3
     assert "provider 1: failed: provider 1 " in outcome.stderr
     assert "the same command continues" in outcome.stdout

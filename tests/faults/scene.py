@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from fpin.backends.filecoin import adding
+from fpin.backends.filecoin import adding, bringing
 from fpin.chain.account import standing
 from fpin.chain.signer import Signer
 from fpin.chain.wallet import Wallet
@@ -23,6 +23,7 @@ from fpin.piece import MAX_PIECE_SIZE
 from fpin.provider.waiting import Clock
 from fpin.routing import LOCAL
 from fpin.store import Store
+from fpin.threads import Crew
 from fpin.units import ONE_TOKEN
 from tests.cli.conftest import Tenant
 from tests.conftest import Outcome
@@ -136,8 +137,8 @@ def when_uploaded(act: Fault) -> Fault:
     def make(scene: Scene) -> None:
         mark_parked, todo = Store.mark_parked, [act]
 
-        def acting(store: Store, copy: int, *, uploaded: bool) -> None:
-            mark_parked(store, copy, uploaded=uploaded)
+        def acting(store: Store, copy: int, *, uploaded: bool, pulled_from: int | None = None) -> None:
+            mark_parked(store, copy, uploaded=uploaded, pulled_from=pulled_from)
             if todo:
                 todo.pop()(scene)
 
@@ -187,6 +188,8 @@ def hurried(scene: Scene) -> None:
     defaults = Clock.__init__.__kwdefaults__
     assert defaults is not None
     scene.patch.setitem(defaults, "sleep", lambda seconds: time.sleep(seconds / 10))
+    sleep = Crew.sleep
+    scene.patch.setattr(Crew, "sleep", lambda crew, seconds: sleep(crew, seconds / 10))
 
 
 def resends_at_once(scene: Scene) -> None:
@@ -203,7 +206,7 @@ def impatient(scene: Scene) -> None:
     )
     scene.patch.setattr(services, "LOCAL", dataclasses.replace(LOCAL, add=soon))
     scene.patch.setattr(adding, "CONFIRMING", 0.5)
-    scene.patch.setattr(adding, "PARKING", 0.5)
+    scene.patch.setattr(bringing, "PARKING", 0.5)
 
 
 # How a command is run

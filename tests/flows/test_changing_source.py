@@ -125,6 +125,8 @@ def test_content_that_changes_back_is_stored_by_the_same_command(
 def test_a_copy_that_was_stored_before_the_change_stays(
     services: Services, tenant: Tenant, folder: Path
 ) -> None:
+    tenant.world.provider(2).faults.refuse_pulls = 400  # so that it needs our bytes too
+
     def when_the_first_copy_is_there(event: Event) -> None:
         if isinstance(event, Uploading) and event.provider_id == 2:
             grow(folder / "second.txt")

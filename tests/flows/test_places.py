@@ -32,10 +32,10 @@ def providers_of(result: dict[str, Any]) -> dict[int, str]:
 
 def test_a_provider_that_died_during_an_add_is_replaced_by_the_next_run(tenant: Tenant, note: Path) -> None:
     faults = tenant.world.provider(2).faults
-    faults.status_for["upload"] = (503, ALWAYS)
-    first = tenant.here("add", note, "--json")
+    faults.status_for |= dict.fromkeys(("upload", "pull"), (503, ALWAYS))
+    first = tenant.here("add", note, "--exclude-provider", "3", "--json")
     assert first.code == 3
-    assert providers_of(first.json)[2] == "planned"
+    assert providers_of(first.json)[2] == "pulling"
     faults.status_for |= dict.fromkeys(tenant.world.provider(2).routes, (503, ALWAYS))
     again = tenant.here("add", note, "--json")
     assert again.code == 0, again.stderr
@@ -43,8 +43,8 @@ def test_a_provider_that_died_during_an_add_is_replaced_by_the_next_run(tenant: 
 
 
 def test_an_excluded_provider_is_not_asked_again(tenant: Tenant, note: Path) -> None:
-    tenant.world.provider(2).faults.status_for["upload"] = (503, ALWAYS)
-    assert tenant.here("add", note, "--json").code == 3
+    tenant.world.provider(2).faults.status_for |= dict.fromkeys(("upload", "pull"), (503, ALWAYS))
+    assert tenant.here("add", note, "--exclude-provider", "3", "--json").code == 3
     again = tenant.here("add", note, "--exclude-provider", "2", "--json")
     assert again.code == 0, again.stderr
     assert providers_of(again.json)[3] == "advertised"

@@ -142,6 +142,7 @@ class Tenant:
     def _files(self) -> list[str]:
         home = self.fpin.home
         found = (path.relative_to(home).as_posix() for path in home.rglob("*") if path.is_file())
+        found = (name.replace(self.wallet.address.lower(), "wallet") for name in found)
         return sorted(name for name in found if not name.endswith(("-wal", "-shm", "points")))
 
 

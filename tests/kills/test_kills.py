@@ -37,9 +37,12 @@ def reference(arena: Arena) -> Reference:
     [
         ("record_pin after", 1, False),
         ("plan_copy before", 2, False),
+        ("mark_pulling before", 1, False),
+        ("mark_pulling after", 1, True),
         ("mark_parked before", 6, False),
         ("mark_parked after", 3, False),
         ("mark_signed after", 1, False),
+        ("mark_sending after", 1, False),
         ("mark_submitted before", 1, False),
         ("mark_submitted before", 2, True),
         ("mark_submitted after", 2, False),

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
-from functools import cached_property
+import contextlib
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 
 from fpin.backends.filecoin.identity import Identity
 from fpin.chain.contracts import Chain
@@ -19,6 +19,7 @@ from fpin.http import Http
 from fpin.provider.api import ProviderApi
 from fpin.provider.waiting import Clock
 from fpin.store import Store
+from fpin.threads import Crew
 from fpin.units import format_time
 
 
@@ -32,6 +33,14 @@ class Account:
     identity: Identity
     clock: Clock = field(default_factory=Clock)
     _grants: Grants | None = field(default=None, repr=False)
+    _providers: dict[int, ProviderRecord] = field(default_factory=dict, repr=False)
+
+    @contextlib.contextmanager
+    def for_thread(self, crew: Crew) -> Iterator[Account]:
+        """Give a thread of *crew* an account of its own: a store belongs to one thread."""
+        with self.store.another() as store:
+            crew.on_leaving(store.retire)
+            yield replace(self, store=store, clock=replace(self.clock, sleep=crew.sleep))
 
     @property
     def payer(self) -> str:
@@ -87,10 +96,6 @@ class Account:
                 hint="use another provider",
             )
         return ProviderApi(record.service_url, self.http, provider_id=provider_id)
-
-    @cached_property
-    def _providers(self) -> dict[int, ProviderRecord]:
-        return {}
 
 
 def _not_allowed(grants: Grants, missing: Sequence[str], network: str) -> PermissionMissing:

@@ -18,7 +18,7 @@ from fpin.backends.base import (
     StatementReport,
 )
 from fpin.chain.account import standing
-from fpin.chain.costs import BUFFER_EPOCHS, Quote
+from fpin.chain.costs import BUFFER_EPOCHS, CopyQuote, Quote
 from fpin.chain.records import MAX_UINT256, Approval, DataSet, PayerState, PriceList, Rail, Statement
 from fpin.units import (
     EPOCH_SECONDS,
@@ -49,6 +49,24 @@ def cost(priced: Quote) -> Cost:
         fees=format_token(priced.fees),
         earlier_fees=format_token(priced.earlier_fees),
         locked=format_token(priced.locked),
+        token=TOKEN,
+    )
+
+
+NOTHING = Cost(
+    per_month="0", flat_per_month="0", per_epoch="0", fees="0", earlier_fees="0", locked="0", token=TOKEN
+)
+
+
+def share(copy: CopyQuote) -> Cost:
+    """Return what one copy adds to the cost of all."""
+    return Cost(
+        per_month=format_token(copy.per_month),
+        flat_per_month=format_token(copy.flat_per_month),
+        per_epoch=format_token(copy.rate),
+        fees=format_token(copy.fees),
+        earlier_fees=format_token(copy.earlier_fees),
+        locked=format_token(copy.locked),
         token=TOKEN,
     )
 

@@ -7,29 +7,42 @@ anyone what became of the first.
 
 from __future__ import annotations
 
+import contextlib
 import secrets
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import TypedDict
 
 from fpin import events
 from fpin.backends.base import Place
+from fpin.backends.filecoin import submissions
 from fpin.backends.filecoin.account import Account, in_words, why_failed
-from fpin.backends.source import PieceSource
+from fpin.backends.filecoin.bringing import Bringing
+from fpin.backends.filecoin.relay import Relay
 from fpin.chain import typed_data
 from fpin.chain.limits import in_batches
 from fpin.chain.records import NonceUse
+from fpin.chain.selection import find_reusable_data_set
 from fpin.errors import ChainError, NoKey, ProviderError, ProviderUnavailable
 from fpin.events import OnEvent
 from fpin.piece import PieceCid
-from fpin.provider.results import AddStatus, CreationStatus
-from fpin.provider.waiting import CONFIRMING, PARKING, poll
-from fpin.store import ON_CHAIN, UNFINISHED, Copy, CopyState, Piece, Pin, Submission
+from fpin.provider.results import AddStatus, CreationStatus, PullStatus
+from fpin.provider.waiting import CONFIRMING, poll
+from fpin.store import ON_CHAIN, UNFINISHED, WAITING, Copy, Piece, Pin, Submission
 
 # The reference client's own, to the letter: a data set is reused only when its metadata is exactly equal,
 # and every further one costs a reserve and a flat fee each month. So both tools share them (chain §3.3).
 DATA_SET_METADATA = (("source", "filecoin-pin"), ("withIPFSIndexing", ""))
 
 RECORDING = 120.0  # seconds for a provider to take note of a data set that the chain already has
+
+
+class _Terms(TypedDict):
+    provider_id: int
+    payer: str
+    data_set_id: int | None
+    client_data_set_id: int
+    nonce: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,52 +53,55 @@ class _Outcome:
 
 
 @dataclass(kw_only=True)
+class _Batch:
+    """Copies that are added in one call. *submission*: the add that a provider was shown, to fetch pieces."""
+
+    pairs: Sequence[tuple[Piece, Copy]]
+    submission: Submission | None = None
+
+    @property
+    def pieces(self) -> list[Piece]:
+        return [piece for piece, _ in self.pairs]
+
+
+@dataclass(kw_only=True)
 class Adding:
-    """Brings the pieces of one pin to places, one place at a time."""
+    """Brings the pieces of one pin to one place, in a thread of its own."""
 
     account: Account
     pin: Pin
-    sources: Mapping[str, PieceSource]  # by piece CID
+    place: Place
+    bringing: Bringing
+    relay: Relay
     on_event: OnEvent
+    _data_set_id: int | None = field(init=False)
+    _making: contextlib.ExitStack = field(default_factory=contextlib.ExitStack, init=False)
+    _alone: bool = field(default=False, init=False)
 
-    def fill(self, place: Place, *, park_only: bool) -> None:
-        """Bring every piece that there is a source of to *place*.
+    def __post_init__(self) -> None:
+        self._data_set_id = self.place.data_set_id
+
+    def fill(self, *, park_only: bool) -> None:
+        """Bring every piece that is wanted to the place.
 
         Raises what stopped it; the store holds how far it came. What the chain already has is neither sent
         nor paid for again.
         """
-        for piece in self._wanted:
-            if _copy_at(piece, place.provider_id) is None:
-                self.account.store.plan_copy(
-                    piece.piece, provider_id=place.provider_id, provider_url=place.provider_url
-                )
-        self._reload()
-        self._settle(place)
-        self._adopt(place)
-        for piece, copy in self._unfinished(place):
-            self._park(piece, copy)
-        if park_only:
-            return
-        self._reload()
-        todo = self._unfinished(place)
-        data_set_id = place.data_set_id
-        for batch in in_batches(todo):
-            data_set_id = self._add(place.provider_id, data_set_id, batch)
-        self._reload()
-
-    def settle(self) -> None:
-        """Find out what became of adds that were under way, without beginning anything new."""
-        for provider_id in {copy.provider_id for copy in self.pin.copies}:
-            for submission in self._submissions(provider_id):
-                self._landed(submission)
+        with self._making:
+            self._finish_earlier()
+            self._adopt()
+            for batch in self._batches():
+                self._park(batch)
+                if not park_only:
+                    self._add(batch)
         self._reload()
 
     # one step each
 
-    def _settle(self, place: Place) -> None:
+    def _finish_earlier(self) -> None:
         """Finish the adds that were under way when an earlier run ended."""
-        for submission in self._submissions(place.provider_id):
-            if self._landed(submission):
+        for submission in self._under_way():
+            if submissions.landed(self.account, submission, self.on_event):
                 continue
             if submission.payer != self.account.payer:
                 raise NoKey(
@@ -93,112 +109,217 @@ class Adding:
                     hint="use the key of that wallet, or another provider (--exclude-provider)",
                 )
             if submission.tx is None or not self._is_known(submission):
-                self._deliver_again(submission)
+                self._park(_Batch(pairs=self._pairs(submission), submission=submission))
                 self._send(submission)
             self._confirm(submission.submission)
         self._reload()
 
-    def _adopt(self, place: Place) -> None:
+    def _adopt(self) -> None:
         """Take over pieces that the data set already holds, such as those of a lost store."""
-        if place.data_set_id is None:
+        data_set_id = self.place.data_set_id
+        if data_set_id is None:
             return
         chain = self.account.chain
         known = {(copy.data_set_id, copy.piece_id) for copy in self.pin.copies}
-        for piece, copy in self._unfinished(place):
-            held = chain.find_piece_ids(place.data_set_id, PieceCid.parse(piece.piece_cid).to_bytes())
-            staying = set(held) - chain.scheduled_removals(place.data_set_id) if held else set()
-            free = [piece_id for piece_id in staying if (place.data_set_id, piece_id) not in known]
+        for piece, copy in self._unfinished():
+            held = chain.find_piece_ids(data_set_id, PieceCid.parse(piece.piece_cid).to_bytes())
+            staying = set(held) - chain.scheduled_removals(data_set_id) if held else set()
+            free = [piece_id for piece_id in staying if (data_set_id, piece_id) not in known]
             if free:
-                self.account.store.mark_on_chain(copy.copy, data_set_id=place.data_set_id, piece_id=min(free))
+                self.account.store.mark_on_chain(copy.copy, data_set_id=data_set_id, piece_id=min(free))
+                self.relay.hold(piece.piece_cid, copy.provider_id)
                 self.on_event(
                     events.Confirmed(
-                        provider_id=place.provider_id,
-                        data_set_id=place.data_set_id,
-                        piece_ids=(min(free),),
+                        provider_id=copy.provider_id, data_set_id=data_set_id, piece_ids=(min(free),)
                     )
                 )
         self._reload()
 
-    def _park(self, piece: Piece, copy: Copy) -> None:
-        uploaded = self._deliver(piece, copy)
-        self.account.store.mark_parked(copy.copy, uploaded=uploaded)
-        self.on_event(
-            events.Parked(provider_id=copy.provider_id, piece_cid=piece.piece_cid, uploaded=uploaded)
-        )
+    def _batches(self) -> Iterator[_Batch]:
+        """Yield what is to be added, first what the provider was to fetch in an earlier run."""
+        for submission in submissions.of_pin(self.account, self._here(), WAITING):
+            pairs = self._pairs(submission)
+            if len(pairs) == len(submission.copies) and self._fits(submission):
+                yield _Batch(pairs=pairs, submission=submission)
+            else:
+                self.account.store.mark_unsigned(submission.submission, reason="it is added otherwise")
+        self._reload()
+        for run in in_batches(self._unfinished()):
+            yield _Batch(pairs=run)
 
-    def _deliver(self, piece: Piece, copy: Copy) -> bool:
-        """Make sure that the provider holds the bytes; tell whether they had to be sent."""
-        # Asked even when it was parked before: what is not added within two hours is collected.
-        if self.account.api(copy.provider_id).find_piece(PieceCid.parse(piece.piece_cid)):
-            return False
-        self._upload(piece, copy)
-        return True
+    def _fits(self, submission: Submission) -> bool:
+        """Tell whether what an earlier run signed is what this one would sign."""
+        same_payer = submission.payer == self.account.payer
+        return same_payer and submission.data_set_id == self._data_set()
 
-    def _deliver_again(self, submission: Submission) -> None:
-        """Have the pieces of an add that was not carried out at the provider once more."""
-        for piece in self._wanted:
-            for copy in piece.copies:
-                if copy.copy in submission.copies:
-                    self._deliver(piece, copy)
+    def _park(self, batch: _Batch) -> None:
+        """See to it that the provider holds every piece of *batch*."""
+        # Asked even where it was parked before: what is not added within two hours is collected.
+        missing = {piece.piece_cid for piece in self.bringing.missing(batch.pieces)}
+        for piece, copy in batch.pairs:
+            if piece.piece_cid not in missing:
+                self._parked(self.account, piece, copy, uploaded=False)
+        turns = {cid: self.relay.holders(cid, self.place.provider_id) for cid in missing}
+        self._upload([pair for pair in batch.pairs if turns.get(pair[0].piece_cid) == ()])
+        held = {cid: holders for cid, holders in turns.items() if holders}
+        if held:
+            self._upload(self._pull(batch, held))
 
-    def _upload(self, piece: Piece, copy: Copy) -> None:
-        api = self.account.api(copy.provider_id)
-        piece_cid = PieceCid.parse(piece.piece_cid)
+    def _upload(self, pairs: Sequence[tuple[Piece, Copy]]) -> None:
+        copies = {piece.piece_cid: copy for piece, copy in pairs}
 
-        def moved(done: int) -> None:
+        def arrived(account: Account, piece: Piece) -> None:
+            self._parked(account, piece, copies[piece.piece_cid], uploaded=True)
+
+        self.bringing.upload([piece for piece, _ in pairs], arrived)
+
+    def _pull(self, batch: _Batch, holders: Mapping[str, Sequence[int]]) -> Sequence[tuple[Piece, Copy]]:
+        """Have the provider fetch what others hold; return what it did not get that way."""
+        wanted = [(piece, copy) for piece, copy in batch.pairs if piece.piece_cid in holders]
+        try:
+            self._have_fetched(batch, holders)
+            lacking = {piece.piece_cid for piece in self.bringing.missing([piece for piece, _ in wanted])}
+            reason = "it did not arrive"
+        except ProviderError as exc:
+            self._see_refusal(batch, exc)
+            lacking, reason = set(holders), exc.message
+        for piece, copy in wanted:
+            if piece.piece_cid not in lacking:
+                source = holders[piece.piece_cid][0]
+                self._parked(self.account, piece, copy, uploaded=False, pulled_from=source)
+        if lacking:
             self.on_event(
-                events.Uploading(
-                    provider_id=copy.provider_id, piece_cid=piece.piece_cid, done=done, total=piece.size
+                events.Noted(
+                    text=f"provider {self.place.provider_id} did not fetch {len(lacking)} of {len(holders)} "
+                    f"pieces from other providers ({reason}): they are sent from here"
                 )
             )
+        return [(piece, copy) for piece, copy in wanted if piece.piece_cid in lacking]
 
-        api.upload(piece_cid, self.sources[piece.piece_cid].open, progress=moved, clock=self.account.clock)
-        found = poll(lambda: api.find_piece(piece_cid) or None, patience=PARKING, clock=self.account.clock)
-        if not found:
-            raise ProviderUnavailable(
-                f"{api.name} took piece {piece_cid} but has not stored it after {PARKING / 60:.0f} minutes",
-                hint="run it again later, or exclude this provider",
+    def _have_fetched(self, batch: _Batch, holders: Mapping[str, Sequence[int]]) -> None:
+        if batch.submission is None:
+            data_set_id = self._data_set()
+            batch.submission = self.account.store.mark_pulling(
+                [copy.copy for _, copy in batch.pairs], **self._terms(data_set_id)
+            )
+        submission = batch.submission
+        api = self.account.api(submission.provider_id)
+        # The very bytes that the add will be sent with, in every request: they tell one job from another.
+        shown = self._extra_data(submission, [PieceCid.parse(piece.piece_cid) for piece in batch.pieces])
+
+        def ask(sources: Sequence[tuple[PieceCid, str]]) -> PullStatus:
+            return api.pull(
+                sources,
+                record_keeper=self.account.chain.network.contracts.fwss,
+                extra_data=shown,
+                data_set_id=submission.data_set_id,
             )
 
-    def _add(self, provider_id: int, data_set_id: int | None, todo: Sequence[tuple[Piece, Copy]]) -> int:
-        """Have *todo* added in one call; return the data set they are in."""
-        if data_set_id is None:
-            client_data_set_id = secrets.randbits(256)
+        self.bringing.pull(batch.pieces, holders, ask)
+
+    def _see_refusal(self, batch: _Batch, exc: ProviderError) -> None:
+        """Raise what a contract has against the add: it would say so again once the bytes were there."""
+        error = in_words(exc, f"adding to provider {self.place.provider_id}")
+        if error is exc or batch.submission is None:
+            return
+        self.account.store.mark_unsigned(batch.submission.submission, reason=error.message)
+        raise error from exc
+
+    def _parked(
+        self, account: Account, piece: Piece, copy: Copy, *, uploaded: bool, pulled_from: int | None = None
+    ) -> None:
+        """Write down and tell that the provider holds a piece. *account* is that of the thread."""
+        if copy.state in WAITING:
+            account.store.mark_parked(copy.copy, uploaded=uploaded, pulled_from=pulled_from)
+            self.on_event(
+                events.Parked(
+                    provider_id=copy.provider_id,
+                    piece_cid=piece.piece_cid,
+                    uploaded=uploaded,
+                    pulled_from=pulled_from,
+                )
+            )
+        self.relay.hold(piece.piece_cid, copy.provider_id)
+
+    def _add(self, batch: _Batch) -> None:
+        """Have *batch* added in one call."""
+        data_set_id = self._data_set()
+        if data_set_id is not None:
+            self._wait_until_recorded(self.place.provider_id, data_set_id)
+        if batch.submission is None:
+            submission = self.account.store.mark_signed(
+                [copy.copy for _, copy in batch.pairs], **self._terms(data_set_id)
+            )
         else:
-            client_data_set_id = self.account.chain.data_set(data_set_id).client_data_set_id
-            self._wait_until_recorded(provider_id, data_set_id)
-        submission = self.account.store.mark_signed(
-            [copy.copy for _, copy in todo],
-            provider_id=provider_id,
-            payer=self.account.payer,
-            data_set_id=data_set_id,
-            client_data_set_id=client_data_set_id,
-            nonce=secrets.randbits(256),
-        )
+            submission = self.account.store.mark_sending(batch.submission.submission)
         self._send(submission)
-        return self._confirm(submission.submission)
+        self._data_set_id = self._confirm(submission.submission)
+        self._making.close()
+
+    def _data_set(self) -> int | None:
+        """Return the data set to add to; None to make one, which nobody else does until that is done."""
+        if self._data_set_id is None and not self._alone:
+            self._alone = True
+            self._making.enter_context(self._alone_at_provider())
+            found = find_reusable_data_set(
+                self.account.chain.client_data_sets(self.account.payer),
+                self.place.provider_id,
+                dict(DATA_SET_METADATA),
+            )
+            if found is not None:
+                self._data_set_id = found.data_set_id
+                self._making.close()
+        return self._data_set_id
+
+    def _alone_at_provider(self) -> contextlib.AbstractContextManager[None]:
+        provider_id = self.place.provider_id
+
+        def waiting(holder: str) -> None:
+            self.on_event(events.Waiting(what=f"{holder}, which makes a data set at provider {provider_id}"))
+
+        return self.account.store.making_data_set(
+            self.account.chain.network.chain_id,
+            self.account.payer,
+            provider_id,
+            on_wait=waiting,
+            sleep=self.account.clock.sleep,
+        )
+
+    def _terms(self, data_set_id: int | None) -> _Terms:
+        """Return what an add is signed for, with a nonce that was never used."""
+        return {
+            "provider_id": self.place.provider_id,
+            "payer": self.account.payer,
+            "data_set_id": data_set_id,
+            "client_data_set_id": (
+                secrets.randbits(256)
+                if data_set_id is None
+                else self.account.chain.data_set(data_set_id).client_data_set_id
+            ),
+            "nonce": secrets.randbits(256),
+        }
 
     def _send(self, submission: Submission) -> None:
         """Sign and send an add. Sending one again is safe: its nonce can be used once."""
         api = self.account.api(submission.provider_id)
         piece_cids = [PieceCid.parse(self._piece_of(copy).piece_cid) for copy in submission.copies]
-        add = self._signed_add(submission, piece_cids)
+        extra_data = self._extra_data(submission, piece_cids)
         try:
             if submission.data_set_id is None:
                 tx = api.create_and_add(
                     piece_cids,
                     record_keeper=self.account.chain.network.contracts.fwss,
-                    extra_data=typed_data.create_and_add_extra_data(self._signed_create(submission), add),
+                    extra_data=extra_data,
                 )
             else:
-                tx = api.add_pieces(submission.data_set_id, piece_cids, extra_data=add)
+                tx = api.add_pieces(submission.data_set_id, piece_cids, extra_data=extra_data)
         except ProviderUnavailable:
             # It may have been sent all the same, so the nonce stays the one to ask for.
-            if self._use(submission) is None:
+            if submissions.use(self.account, submission) is None:
                 raise
             return
         except ProviderError as exc:
-            if self._use(submission) is not None:
+            if submissions.use(self.account, submission) is not None:
                 return  # an earlier request of ours got through and its answer was lost
             error = in_words(exc, f"adding to provider {submission.provider_id}")
             self.account.store.mark_unsigned(submission.submission, reason=error.message)
@@ -215,13 +336,13 @@ class Adding:
 
         def ask() -> _Outcome | None:
             # The chain first: it is the authority, and its answer does not depend on the provider.
-            if (use := self._use(submission)) is not None:
+            if (use := submissions.use(self.account, submission)) is not None:
                 return _Outcome(use)
             status = self._status(submission)
             if status is None or status.state != "failed":
                 return None
             # Asked once more: it may have been mined since, and "failed" be about another transaction.
-            return _Outcome(self._use(submission))
+            return _Outcome(submissions.use(self.account, submission))
 
         outcome = poll(ask, patience=CONFIRMING, clock=self.account.clock)
         if outcome is None:
@@ -239,7 +360,7 @@ class Adding:
                 hint="nothing was stored by it and nothing charged; run it again",
                 tx=submission.tx,
             )
-        self._record(submission, outcome.use)
+        submissions.record(self.account, submission, outcome.use, self.on_event)
         if submission.data_set_id is None:
             self._wait_until_recorded(submission.provider_id, outcome.use.data_set_id)
         return outcome.use.data_set_id
@@ -255,31 +376,6 @@ class Adding:
 
     def _is_known(self, submission: Submission) -> bool:
         return self._status(submission) is not None
-
-    # what the chain says
-
-    def _use(self, submission: Submission) -> NonceUse | None:
-        return self.account.chain.nonce_use(submission.payer, submission.nonce)
-
-    def _landed(self, submission: Submission) -> bool:
-        """Ask the chain what became of *submission*, and write it down if it was carried out."""
-        use = self._use(submission)
-        if use is not None:
-            self._record(submission, use)
-        return use is not None
-
-    def _record(self, submission: Submission, use: NonceUse) -> None:
-        first = use.first_piece_id(len(submission.copies))
-        self.account.store.mark_confirmed(
-            submission.submission, data_set_id=use.data_set_id, first_piece_id=first, epoch=use.epoch
-        )
-        self.on_event(
-            events.Confirmed(
-                provider_id=submission.provider_id,
-                data_set_id=use.data_set_id,
-                piece_ids=tuple(range(first, first + len(submission.copies))),
-            )
-        )
 
     def _wait_until_recorded(self, provider_id: int, data_set_id: int) -> None:
         """Wait until the provider knows the data set.
@@ -300,6 +396,13 @@ class Adding:
             )
 
     # signatures
+
+    def _extra_data(self, submission: Submission, piece_cids: Sequence[PieceCid]) -> bytes:
+        """Return what the contract checks of an add, the same each time: nothing in it is left to chance."""
+        add = self._signed_add(submission, piece_cids)
+        if submission.data_set_id is not None:
+            return add
+        return typed_data.create_and_add_extra_data(self._signed_create(submission), add)
 
     def _signed_add(self, submission: Submission, piece_cids: Sequence[PieceCid]) -> bytes:
         metadata = [self.pin.metadata] * len(piece_cids)
@@ -326,30 +429,39 @@ class Adding:
     def _reload(self) -> None:
         self.pin = self.account.store.pin(self.pin.pin)
 
-    def _unfinished(self, place: Place) -> list[tuple[Piece, Copy]]:
-        pairs = [(piece, _copy_at(piece, place.provider_id)) for piece in self._wanted]
+    def _here(self) -> Pin:
+        """Return the pin as it is now, with no other copies than those at the place."""
+        self._reload()
+        pieces = [
+            replace(
+                piece, copies=tuple(one for one in piece.copies if one.provider_id == self.place.provider_id)
+            )
+            for piece in self.pin.pieces
+        ]
+        return replace(self.pin, pieces=tuple(pieces))
+
+    def _unfinished(self) -> list[tuple[Piece, Copy]]:
+        pairs = [(piece, copy_at(piece, self.place.provider_id)) for piece in self._wanted]
         return [(piece, copy) for piece, copy in pairs if copy is not None and copy.state in UNFINISHED]
 
     @property
     def _wanted(self) -> list[Piece]:
         """The pieces to bring; the same content may lie in others, cut otherwise, which are left alone."""
-        return [piece for piece in self.pin.pieces if piece.piece_cid in self.sources]
+        return [piece for piece in self.pin.pieces if piece.piece_cid in self.bringing.sources]
 
-    def _submissions(self, provider_id: int) -> list[Submission]:
-        rows = {
-            copy.submission
-            for copy in self.pin.copies
-            if copy.provider_id == provider_id
-            and copy.state in (CopyState.SIGNED, CopyState.SUBMITTED)
-            and copy.submission is not None
-        }
-        return [self.account.store.submission(row) for row in sorted(rows)]
+    def _under_way(self) -> list[Submission]:
+        return submissions.of_pin(self.account, self._here())
+
+    def _pairs(self, submission: Submission) -> list[tuple[Piece, Copy]]:
+        """Return the wanted pieces that *submission* adds, in its order."""
+        pairs = {copy.copy: (piece, copy) for piece in self._wanted for copy in piece.copies}
+        return [pairs[copy] for copy in submission.copies if copy in pairs]
 
     def _piece_of(self, copy: int) -> Piece:
         return next(piece for piece in self.pin.pieces if any(one.copy == copy for one in piece.copies))
 
 
-def _copy_at(piece: Piece, provider_id: int) -> Copy | None:
+def copy_at(piece: Piece, provider_id: int) -> Copy | None:
     """Return the copy of *piece* at a provider that is there or under way; None when one is to be made."""
     usable = ON_CHAIN | UNFINISHED
     return next(

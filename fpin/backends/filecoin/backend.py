@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import replace
 
 from fpin import events, routing
 from fpin.backends.base import (
+    JOBS,
     AccountReport,
     DataSetReport,
+    Failed,
     Finding,
     Funding,
     Offer,
@@ -20,35 +22,28 @@ from fpin.backends.base import (
     StatementReport,
     Wish,
 )
-from fpin.backends.filecoin import accounting, removing
+from fpin.backends.filecoin import accounting, removing, submissions
 from fpin.backends.filecoin.account import Account
-from fpin.backends.filecoin.adding import DATA_SET_METADATA, Adding
+from fpin.backends.filecoin.adding import DATA_SET_METADATA
 from fpin.backends.filecoin.checkup import checkup
 from fpin.backends.filecoin.forks import see_forks
 from fpin.backends.filecoin.moving import see_moves
 from fpin.backends.filecoin.paying import Paying
+from fpin.backends.filecoin.putting import Putting, drop_others
 from fpin.backends.source import PieceSource
-from fpin.chain.costs import CopyPlan, billed_size, quote
+from fpin.chain.costs import CopyPlan, CopyQuote, billed_size, quote
 from fpin.chain.limits import check_piece_metadata
 from fpin.chain.provider_record import is_web_address
 from fpin.chain.records import Market
 from fpin.chain.selection import Candidate, Selection, find_reusable_data_set, select, select_data_sets
-from fpin.errors import (
-    ChainError,
-    FpinError,
-    NotFound,
-    ProviderError,
-    SourceError,
-    Unavailable,
-    VerificationFailed,
-)
+from fpin.errors import ProviderError
 from fpin.events import OnEvent
 from fpin.piece import PieceCid
 from fpin.provider.api import ProviderApi
 from fpin.provider.results import PieceStatus
 from fpin.routing import Gate, Indexer, Peers, Publisher
 from fpin.routing.peer_id import from_capability
-from fpin.store import ON_CHAIN, UNDER_WAY, WAITING, Copy, Payment, Pin
+from fpin.store import ON_CHAIN, UNDER_WAY, Copy, Payment, Pin
 from fpin.units import format_token
 
 
@@ -86,13 +81,21 @@ class FilecoinBackend:
         chosen = self._choose(market, wish, largest_piece=max(sizes, default=0), on_event=on_event)
         return self._priced(wish, [(candidate, tuple(sizes)) for candidate in chosen])
 
-    def offer_rest(self, pin: Pin, sizes: Mapping[str, int], wish: Wish, *, on_event: OnEvent) -> Offer:
+    def offer_rest(
+        self,
+        pin: Pin,
+        sizes: Mapping[str, int],
+        wish: Wish,
+        *,
+        on_event: OnEvent,
+        keep: Collection[int] = (),
+    ) -> Offer:
         market = self._account.market()
         largest = max(sizes.values(), default=0)
         if wish.provider_ids or wish.data_set_ids:
             chosen = self._choose(market, wish, largest_piece=largest, on_event=on_event)
         else:
-            chosen = self._bound(market, pin, sizes, wish)
+            chosen = self._bound(market, pin, sizes, wish, keep)
             others = replace(
                 wish,
                 copies=wish.copies - len(chosen),
@@ -105,14 +108,17 @@ class FilecoinBackend:
                 chosen += self._choose(market, others, largest_piece=largest, on_event=on_event)
         return self._priced(wish, [(one, _lacking(pin, sizes, one.provider.provider_id)) for one in chosen])
 
-    def _bound(self, market: Market, pin: Pin, sizes: Mapping[str, int], wish: Wish) -> list[Candidate]:
+    def _bound(
+        self, market: Market, pin: Pin, sizes: Mapping[str, int], wish: Wish, keep: Collection[int]
+    ) -> list[Candidate]:
         """Return the providers that hold pieces of *pin*, or are adding them, unless they are excluded."""
         ids = dict.fromkeys(
             copy.provider_id
             for piece in pin.pieces
             if piece.piece_cid in sizes
             for copy in piece.copies
-            if copy.state in ON_CHAIN | UNDER_WAY and copy.provider_id not in wish.exclude_provider_ids
+            if (copy.state in ON_CHAIN | UNDER_WAY or copy.provider_id in keep)
+            and copy.provider_id not in wish.exclude_provider_ids
         )
         return [
             Candidate(
@@ -143,17 +149,20 @@ class FilecoinBackend:
         return self._healthy(selection, on_event)
 
     def _priced(self, wish: Wish, chosen: Sequence[tuple[Candidate, tuple[int, ...]]]) -> Offer:
-        plans = [
-            CopyPlan(pieces=sizes, provider_id=one.provider.provider_id, data_set=one.data_set)
+        plans = {
+            one.provider.provider_id: CopyPlan(
+                pieces=sizes, provider_id=one.provider.provider_id, data_set=one.data_set
+            )
             for one, sizes in chosen
             if sizes
-        ]
+        }
         state = self._account.chain.payer_state(self._account.payer)
-        priced = quote(plans, state, extra_runway=wish.runway)
+        priced = quote([*plans.values()], state, extra_runway=wish.runway)
+        shares = dict(zip(plans, priced.copies, strict=True))
         funding = accounting.funding(priced, state)
         return Offer(
             wish=wish,
-            places=tuple(_place(candidate) for candidate, _ in chosen),
+            places=tuple(_place(one, shares.get(one.provider.provider_id)) for one, _ in chosen),
             cost=accounting.cost(priced),
             new_data_sets=priced.new_data_sets,
             shortfalls=accounting.shortfalls(priced, wish.runway),
@@ -190,51 +199,31 @@ class FilecoinBackend:
     def put(
         self,
         pin: Pin,
-        sources: Mapping[str, PieceSource],
+        sources: Mapping[str, PieceSource | None],
         places: Sequence[Place],
         *,
         park_only: bool,
         on_event: OnEvent,
-    ) -> None:
+        jobs: int = JOBS,
+        aside: Collection[int] = (),
+        replaced: Mapping[int, str] | None = None,
+    ) -> tuple[Failed, ...]:
         self.check_rights(new_data_sets=any(place.data_set_id is None for place in places))
-        self._drop_others(pin, places)
-        served = 0
-        failure: FpinError | None = None
-        for place in places:
-            adding = Adding(account=self._account, pin=pin, sources=sources, on_event=on_event)
-            try:
-                adding.fill(place, park_only=park_only)
-                served += 1
-            except (ProviderError, ChainError, NotFound, Unavailable, VerificationFailed) as exc:
-                failure = failure or exc
-                on_event(events.CopyFailed(provider_id=place.provider_id, reason=exc.message))
-                self._give_up(pin, place, exc)
-            except SourceError as exc:
-                # What was hashed is no more: this pin will not get further, whatever is stored next.
-                self._give_up(pin, place, exc)
-                raise
-        if failure is not None and not served:
-            raise failure
-
-    def _drop_others(self, pin: Pin, places: Sequence[Place]) -> None:
-        """Close copies that were only planned or uploaded at providers which are not asked any more."""
-        wanted = {place.provider_id for place in places}
-        for copy in self._account.store.pin(pin.pin).copies:
-            if copy.provider_id not in wanted and copy.state in WAITING:
-                self._account.store.mark_failed(copy.copy, reason="another provider was chosen")
-
-    def _give_up(self, pin: Pin, place: Place, exc: FpinError) -> None:
-        """Close copies that will not go on by themselves; what may still be under way stays open."""
-        if isinstance(exc, Unavailable):
-            return
-        for copy in self._account.store.pin(pin.pin).copies:
-            if copy.provider_id == place.provider_id and copy.state in WAITING:
-                self._account.store.mark_failed(copy.copy, reason=exc.message)
+        drop_others(self._account, pin, {*aside, *(place.provider_id for place in places)}, replaced or {})
+        putting = Putting(
+            account=self._account,
+            pin=self._account.store.pin(pin.pin),
+            sources=sources,
+            places=places,
+            park_only=park_only,
+            jobs=jobs,
+            on_event=on_event,
+        )
+        return putting.run()
 
     def settle(self, pin: Pin, *, on_event: OnEvent) -> None:
-        adding = Adding(account=self._account, pin=pin, sources={}, on_event=on_event)
-        adding.settle()
-        see_forks(self._account, adding.pin, on_event)
+        submissions.settle(self._account, pin, on_event)
+        see_forks(self._account, self._account.store.pin(pin.pin), on_event)
         see_moves(self._account, pin)
         self._see_endings(pin, on_event)
         removing.see_removals(self._account, self._account.store.pin(pin.pin).copies, on_event=on_event)
@@ -416,10 +405,11 @@ def _lacking(pin: Pin, sizes: Mapping[str, int], provider_id: int) -> tuple[int,
     return tuple(size for piece_cid, size in sizes.items() if piece_cid not in held)
 
 
-def _place(candidate: Candidate) -> Place:
+def _place(candidate: Candidate, share: CopyQuote | None) -> Place:
     return Place(
         provider_id=candidate.provider.provider_id,
         provider_url=candidate.provider.service_url,
         data_set_id=candidate.data_set.data_set_id if candidate.data_set else None,
         reason=candidate.reason,
+        cost=accounting.share(share) if share else accounting.NOTHING,
     )

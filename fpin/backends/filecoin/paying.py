@@ -44,8 +44,8 @@ class Paying:
         """Be alone with the wallet; hand back payments of earlier runs that were executed and not told."""
         chain_id, wallet = self.account.chain.network.chain_id, self.account.payer
 
-        def waiting() -> None:
-            self.on_event(events.Waiting(what="another fpin that moves money of this wallet"))
+        def waiting(holder: str) -> None:
+            self.on_event(events.Waiting(what=f"{holder}, which moves money of this wallet"))
 
         with self.account.store.alone_with_wallet(chain_id, wallet, on_wait=waiting):
             for payment in self.account.store.payments(chain_id, wallet, [PaymentState.EXECUTED]):
