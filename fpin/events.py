@@ -9,7 +9,8 @@ Order during `add`::
       (RoutingAsked)* RoutingEnded
 
 and during `rm`: ``RemovalAsked RemovalScheduled (RemovalSeen)*``. A payment is ``PaymentSent PaymentEnded``;
-in `add` it comes before the first upload. `Waiting` and `Noted` may come anywhere.
+in `add` it comes before the first upload. `Confirming`, `Waiting` and `Noted` may come
+anywhere.
 """
 
 from __future__ import annotations
@@ -179,6 +180,16 @@ class PaymentEnded(Event):
     doing: str
     tx: str
     gas: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Confirming(Event):
+    """The chain has not executed a transaction yet; once for each epoch that passes meanwhile."""
+
+    what: str  # it is for
+    tx: str | None  # None where its hash is not known
+    epoch: int  # the chain is at
+    waited: int  # epochs since it was sent
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

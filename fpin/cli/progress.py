@@ -200,6 +200,9 @@ def sentence(event: Event, *, verbose: bool = False) -> str | None:
             return f"confirmed: transaction {event.tx}" if verbose else None
         case events.Waiting():
             return f"waiting for {event.what}"
+        case events.Confirming():
+            ago = f"{count(event.waited, 'epoch')} after it was sent"
+            return f"waiting for {event.what} to be executed: epoch {event.epoch}, {ago}"
         case events.Noted():
             return f"note: {event.text}"
         case _:

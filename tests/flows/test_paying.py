@@ -13,7 +13,7 @@ from fpin.chain.node import Node
 from fpin.chain.signer import Signer, Transaction
 from fpin.chain.wallet import Replaced, Wallet
 from fpin.errors import ChainError, FpinError, NodeUnavailable, Unaffordable, Unavailable
-from fpin.events import Event, Noted, PaymentSent
+from fpin.events import Confirming, Event, Noted, PaymentSent
 from fpin.flows import payments
 from fpin.flows.services import Services
 from fpin.keys import Secret
@@ -89,6 +89,23 @@ def dies(call: Callable[..., Any]) -> Callable[..., Any]:
         raise KeyboardInterrupt
 
     return last
+
+
+def test_the_wait_for_a_payment_is_told_epoch_by_epoch(
+    till: Till, tenant: Tenant, services: Services, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    backend = services.backend
+    assert isinstance(backend, FilecoinBackend)
+    monkeypatch.setattr(backend._account.chain.rpc, "sleep", lambda seconds: tenant.world.chain.mine())
+    till.faults.selector, till.faults.drop = DEPOSIT, 3
+    epoch = tenant.world.chain.epoch
+    result = till.deposit()
+    told = [event for event in till.told if isinstance(event, Confirming)]
+    assert [event.waited for event in told] == [1, 2]
+    assert {event.tx for event in told} == {result.tx}
+    assert told[0].what == "a deposit of 5 USDFC"
+    assert told[0].epoch > epoch
+    assert till.moved == FIVE
 
 
 # What a run that ended too early leaves to the next one

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from fpin import events
 from fpin.backends.base import Paid
 from fpin.backends.filecoin.account import Account, why_failed
+from fpin.backends.filecoin.confirming import Confirming
 from fpin.chain.account import standing
 from fpin.chain.node import Receipt
 from fpin.chain.wallet import Replaced, Wallet
@@ -97,9 +98,11 @@ class Paying:
 
     def _pay(self, doing: str, amount: int, send: Callable[[Wallet], Receipt]) -> Paid:
         payment: Payment | None = None
+        confirming: Confirming | None = None
 
         def on_signed(tx: str, nonce: int) -> None:
-            nonlocal payment
+            nonlocal payment, confirming
+            confirming = Confirming(_words(doing, amount), tx, self.on_event)
             payment = self.account.store.record_payment(
                 chain_id=self.account.chain.network.chain_id,
                 wallet=self.account.owner.address,
@@ -114,8 +117,13 @@ class Paying:
                 )
             )
 
+        def on_wait(_seconds: float) -> None:
+            if confirming is not None:
+                self._tell(confirming)
+
+        wallet = Wallet(self.account.chain, self.account.owner, on_signed=on_signed, on_wait=on_wait)
         try:
-            receipt = send(Wallet(self.account.chain, self.account.owner, on_signed=on_signed))
+            receipt = send(wallet)
         except Unavailable:
             raise  # it may be executed all the same, so it stays the one to ask for
         except FpinError:
@@ -134,13 +142,17 @@ class Paying:
 
     def _find(self, old: Payment) -> Payment:
         """Wait for *old* if it is under way, and say what became of it."""
-        what = f"{_WORDS[old.doing].format(amount=round_token(old.amount))} in transaction {old.tx}"
+        what = f"{_words(old.doing, old.amount)} in transaction {old.tx}"
         self.account.chain.connect()  # never conclude anything from another chain
         now = self._see(old) if old.state in OPEN else old
         if now.state is PaymentState.SIGNED:
             self.on_event(events.Waiting(what=f"{what}, which an earlier run sent"))
+            confirming = Confirming(_words(old.doing, old.amount), old.tx, self.on_event)
+            wallet = Wallet(
+                self.account.chain, self.account.owner, on_wait=lambda _seconds: self._tell(confirming)
+            )
             with suppress(Replaced):  # which is told below
-                self._wallet().wait_for(old.tx, old.nonce, old.doing)
+                wallet.wait_for(old.tx, old.nonce, old.doing)
             now = self._see(old)
         if now.state is PaymentState.LOST:
             self._check_number(now, what)
@@ -148,9 +160,17 @@ class Paying:
             self.on_event(events.Noted(text=f"{what}, which an earlier run signed, {_ending(now)}"))
         return now
 
+    def _tell(self, confirming: Confirming) -> None:
+        """Tell how far the chain is; where the node does not say, nothing is told."""
+        with suppress(Unavailable):
+            latest = self.account.chain.node.block()
+            if latest is not None:
+                confirming.not_yet(latest.epoch)
+
     def _see(self, payment: Payment) -> Payment:
         """Ask the chain what became of *payment* and write the answer down."""
-        found = self._wallet().outcome(payment.tx, payment.nonce)
+        wallet = Wallet(self.account.chain, self.account.owner)
+        found = wallet.outcome(payment.tx, payment.nonce)
         state, reason = PaymentState.SIGNED, None
         if isinstance(found, Receipt):
             state = PaymentState.EXECUTED if found.succeeded else PaymentState.FAILED
@@ -171,8 +191,9 @@ class Paying:
                 tx=lost.tx,
             )
 
-    def _wallet(self) -> Wallet:
-        return Wallet(self.account.chain, self.account.owner)
+
+def _words(doing: str, amount: int) -> str:
+    return _WORDS[doing].format(amount=round_token(amount))
 
 
 def _ending(payment: Payment) -> str:
