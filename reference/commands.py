@@ -37,7 +37,8 @@ def arguments_of(command: Command) -> list[click.Argument]:
 
 def description_of(command: Command) -> str:
     """Return what the help says of a command, without the example."""
-    return EXAMPLE.sub("", inspect.cleandoc(command.help or "")).strip()
+    # \b tells click to leave lines as they are.
+    return EXAMPLE.sub("", inspect.cleandoc(command.help or "")).replace("\b\n", "").strip()
 
 
 def example_of(command: Command) -> str | None:

@@ -33,6 +33,7 @@ VARIABLES = {
     "SESSION_KEY": "The session key, where none of the above is set.",
     "WALLET_ADDRESS": "The wallet, where `FPIN_WALLET_ADDRESS` is not set.",
     "FPIN_PIECE_KERNEL": "Which code computes piece commitments, instead of the fastest this processor has.",
+    "NO_COLOR": "Set to anything, no colours.",
     "DEVNET_INFO_PATH": "The `devnet-info.json` of a devnet that runs already.",
 }
 
@@ -172,7 +173,7 @@ def json_page() -> str:
 def variables_read() -> set[str]:
     """Return the variables that the source names."""
     text = "\n".join(path.read_text(encoding="utf-8") for path in sorted(PACKAGE.rglob("*.py")))
-    names = r'"(FPIN_[A-Z_]*[A-Z]|PRIVATE_KEY|SESSION_KEY|WALLET_ADDRESS|DEVNET_INFO_PATH)"'
+    names = r'"(FPIN_[A-Z_]*[A-Z]|NO_COLOR|PRIVATE_KEY|SESSION_KEY|WALLET_ADDRESS|DEVNET_INFO_PATH)"'
     return set(re.findall(names, text))
 
 

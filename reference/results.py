@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from fpin.backends.base import ProviderReport
 from fpin.cli.configuration import ConfigReport
+from fpin.cli.shells import CompletionScript
 from fpin.devnet.info import Urls
 from fpin.flows.add import AddResult, CostResult
 from fpin.flows.cars import CarListing, CarVerdict, Extracted
@@ -75,6 +76,7 @@ RESULTS: dict[str, type] = {
     "fpin.car.verify/1": CarVerdict,
     "fpin.check/1": CheckResult,
     "fpin.cid/1": CidResult,
+    "fpin.completion/1": CompletionScript,
     "fpin.config.show/1": ConfigReport,
     "fpin.cost/1": CostResult,
     "fpin.data-set.ls/1": DataSets,

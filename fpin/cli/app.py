@@ -68,6 +68,7 @@ app = Group(
             commands={"show": "fpin.cli.configuration:config_show"},
         ),
         "doctor": "fpin.cli.doctor:doctor",
+        "completion": "fpin.cli.shells:completion",
     },
 )
 app.context_settings = {"help_option_names": ["-h", "--help"]}

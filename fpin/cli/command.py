@@ -18,6 +18,7 @@ import click
 from click.core import ParameterSource
 
 from fpin.cli import deadline, output
+from fpin.cli.completion import complete
 from fpin.cli.declare import SettableOption, long_name, parameters
 from fpin.config import NEVER, REFERENCES, Config, Setting, read
 from fpin.errors import UsageError
@@ -77,6 +78,7 @@ def _options_of_all() -> tuple[click.Option, ...]:
         SettableOption(
             ["--use"],
             metavar="PROFILE",
+            shell_complete=complete,
             callback=_take_settings,
             is_eager=True,
             expose_value=False,

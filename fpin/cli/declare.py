@@ -16,6 +16,7 @@ from typing import Any
 
 import click
 
+from fpin.cli.completion import complete, is_completed
 from fpin.config import variable
 
 
@@ -96,6 +97,7 @@ def _parameter(name: str, hint: Any, default: Any) -> click.Parameter:
             metavar=how.metavar,
             nargs=-1 if many else 1,
             help=how.help,
+            shell_complete=complete if is_completed(name) else None,
             **given,
         )
     names = how.names or (f"--{name.replace('_', '-')}",)
@@ -107,6 +109,7 @@ def _parameter(name: str, hint: Any, default: Any) -> click.Parameter:
         show_default=kind is not bool and default not in (None, ""),
         metavar=how.metavar,
         help=how.help,
+        shell_complete=complete if is_completed(name) else None,
         **given,
     )
 

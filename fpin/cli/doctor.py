@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import sys
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
@@ -10,7 +11,7 @@ import click
 
 from fpin.cli import exits, options
 from fpin.cli.command import CONFIG
-from fpin.cli.output import print_json, print_text
+from fpin.cli.output import RED, YELLOW, paint, print_json, print_text
 from fpin.cli.session import DEVNET, Session
 from fpin.errors import FpinError
 from fpin.settings import DEFAULT_NETWORK, folders
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from fpin.backends.base import Finding
 
 MARKS = {"ok": "ok", "warning": "note", "bad": "BAD"}
+COLOURS = {"warning": YELLOW, "bad": RED}
 
 
 def doctor(
@@ -92,6 +94,9 @@ def _key(session: Session) -> Finding:
 def _tell(finding: Finding, *, quiet: bool) -> None:
     if quiet and finding.state == "ok":
         return
-    print_text(f"{MARKS[finding.state]:<5} {finding.name:<10}  {finding.says}")
+    mark = f"{MARKS[finding.state]:<5}"
+    if finding.state in COLOURS:
+        mark = paint(mark, COLOURS[finding.state], sys.stdout)
+    print_text(f"{mark} {finding.name:<10}  {finding.says}")
     if finding.remedy:
         print_text(f"                  → {finding.remedy}")

@@ -5,13 +5,18 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import shutil
 import sys
 from collections.abc import Mapping, Sequence
 from io import TextIOWrapper
+from typing import TextIO
 
 from fpin.cli.exits import way_out
 from fpin.errors import FpinError, LocalError
 from fpin.units import parse_token, round_token
+
+RED, YELLOW = 31, 33
+SHORTEST = 16  # characters that are left of a cell when the terminal is narrow
 
 _muted = False
 
@@ -55,6 +60,11 @@ def prepare() -> None:
         sys.stdout.reconfigure(errors="backslashreplace")
 
 
+def clear() -> None:
+    """Begin again at the top of the terminal; where there is none, leave a line between."""
+    sys.stdout.write("\x1b[H\x1b[2J" if sys.stdout.isatty() else "\n")
+
+
 def flush() -> None:
     """See that all of a command's result is out; raises OSError when it cannot be."""
     sys.stdout.flush()
@@ -80,11 +90,38 @@ def discard() -> None:
 
 
 def print_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """Print *rows* in columns as wide as their longest cell."""
+    """Print *rows* in columns; on a terminal as wide as it is, long cells then without their middle."""
     table = [list(header), *(list(row) for row in rows)]
     widths = [max(len(row[column]) for row in table) for column in range(len(header))]
+    if sys.stdout.isatty():
+        _narrow(widths, [len(name) for name in header], shutil.get_terminal_size().columns)
     for row in table:
-        print_text("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+        cells = (_middle_out(cell, width).ljust(width) for cell, width in zip(row, widths, strict=True))
+        print_text("  ".join(cells).rstrip())
+
+
+def _narrow(widths: list[int], least: Sequence[int], columns: int) -> None:
+    """Take from the widest columns until all fit into *columns*, as far as their names allow."""
+    while sum(widths) + 2 * (len(widths) - 1) > columns:
+        widest = max(range(len(widths)), key=lambda column: widths[column])
+        if widths[widest] <= max(least[widest], SHORTEST):
+            return
+        widths[widest] -= 1
+
+
+def _middle_out(cell: str, width: int) -> str:
+    """Return *cell* in at most *width* characters: begin and end of a CID tell it apart, not its middle."""
+    if len(cell) <= width:
+        return cell
+    kept = width - 1
+    return cell[: kept - kept // 2] + "…" + cell[len(cell) - kept // 2 :]
+
+
+def paint(text: str, colour: int, stream: TextIO) -> str:
+    """Return *text* in an ANSI *colour*, where *stream* is a terminal whose user wants any."""
+    if not stream.isatty() or os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb":
+        return text
+    return f"\x1b[{colour}m{text}\x1b[0m"
 
 
 def short(amount: str) -> str:
@@ -109,7 +146,7 @@ def print_failure(error: FpinError, code: int, *, as_json: bool, kind: str | Non
             flush()
         except OSError:
             discard()
-    sys.stderr.write(f"fpin: {error.message}\n")
+    sys.stderr.write(f"{paint('fpin:', RED, sys.stderr)} {error.message}\n")
     if hint:
         sys.stderr.write(f"  → {hint}\n")
 

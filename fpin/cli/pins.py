@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from fpin.cli import exits, options
 from fpin.cli.declare import Argument, Option
-from fpin.cli.output import count, print_json, print_table, print_text, short
+from fpin.cli.output import clear, count, flush, print_json, print_table, print_text, short
 from fpin.cli.session import Session
 from fpin.errors import UsageError
 from fpin.settings import DEFAULT_NETWORK
@@ -30,6 +30,9 @@ def status(
     network: options.Network = DEFAULT_NETWORK,
     rpc_url: options.RpcUrl = None,
     refresh: Annotated[bool, Option(help="Ask chain, providers and indexers anew.")] = False,
+    watch: Annotated[
+        int | None, Option(min=1, metavar="SECONDS", help="Show it again and again until Ctrl-C.")
+    ] = None,
     json: options.Json = False,
     quiet: options.Quiet = False,
     verbose: options.Verbose = False,
@@ -40,23 +43,39 @@ def status(
     """
     from fpin.flows import status as flow
 
+    if watch and json:
+        raise UsageError(
+            "--json is one object, and --watch never ends", hint="run it again and again instead"
+        )
     session = Session(network=network, rpc_url=rpc_url, json=json, quiet=quiet, verbose=verbose)
     with session.printer() as printer, session.services(printer) as services:
-        result = flow.status(services, what, refresh=refresh, on_event=printer)
+        while True:
+            result = flow.status(services, what, refresh=refresh, on_event=printer)
+            if watch:
+                clear()
+            _show_status(result, what, json=json, quiet=quiet)
+            if not watch:
+                return exits.DONE
+            flush()
+            try:
+                time.sleep(watch)
+            except KeyboardInterrupt:  # the way out, and no failure
+                return exits.DONE
+
+
+def _show_status(result: StatusResult, what: str | None, *, json: bool, quiet: bool) -> None:
     if json:
         print_json("fpin.status/1", dataclasses.asdict(result))
-        return exits.DONE
-    if quiet:
+    elif quiet:
         for pin in result.pins:
             print_text(f"{pin.root_cid} {pin.state}")
-        return exits.DONE
-    _show_account(result)
-    if what is None:
-        _show_pins(result)
     else:
-        for pin in result.pins:
-            _show_pin(pin)
-    return exits.DONE
+        _show_account(result)
+        if what is None:
+            _show_pins(result)
+        else:
+            for pin in result.pins:
+                _show_pin(pin)
 
 
 def ls(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import sys
+import threading
 import time
 from types import TracebackType
 from typing import TYPE_CHECKING, NoReturn, Self
@@ -21,9 +22,16 @@ LINE_EVERY = 30.0  # seconds between lines while bytes move and nobody watches
 
 
 class Printer:
-    """Consumes events; a context manager, so that a bar is taken down before anything else is printed."""
+    """Consumes events, from any thread; a context manager, so that bars are taken down before the result."""
+
+    def __init__(self) -> None:
+        self._lock = threading.RLock()
 
     def __call__(self, event: Event) -> None:
+        with self._lock:
+            self._show(event)
+
+    def _show(self, event: Event) -> None:
         raise NotImplementedError
 
     def __enter__(self) -> Self:
@@ -39,7 +47,7 @@ class Printer:
 
 
 class Quiet(Printer):
-    def __call__(self, event: Event) -> None:
+    def _show(self, event: Event) -> None:
         """Print nothing, except what the user has to know."""
         if isinstance(event, events.Noted):
             _line(f"note: {event.text}")
@@ -49,9 +57,10 @@ class JsonLines(Printer):
     """One JSON object a line; while bytes move one a second."""
 
     def __init__(self) -> None:
+        super().__init__()
         self._last_move = 0.0
 
-    def __call__(self, event: Event) -> None:
+    def _show(self, event: Event) -> None:
         if (move := _movement(event)) is not None:
             _, done, total = move
             if done != total and time.monotonic() - self._last_move < 1.0:
@@ -65,10 +74,11 @@ class Lines(Printer):
     """One plain line per stage, and one every 30 s while bytes move."""
 
     def __init__(self, *, verbose: bool = False) -> None:
+        super().__init__()
         self._verbose = verbose
         self._last_move = time.monotonic()
 
-    def __call__(self, event: Event) -> None:
+    def _show(self, event: Event) -> None:
         if (move := _movement(event)) is not None:
             label, done, total = move
             if time.monotonic() - self._last_move >= LINE_EVERY:
@@ -80,42 +90,47 @@ class Lines(Printer):
 
 
 class Bars(Printer):
-    """A bar with rate and time left while bytes move; one line per stage above it."""
+    """A bar with rate and time left for everything that moves; one line per stage above them."""
 
     def __init__(self, *, verbose: bool = False) -> None:
+        super().__init__()
         self._verbose = verbose
-        self._bar: tqdm[NoReturn] | None = None
-        self._label = ""
+        self._bars: dict[str, tqdm[NoReturn]] = {}
 
-    def __call__(self, event: Event) -> None:
+    def _show(self, event: Event) -> None:
         if (move := _movement(event)) is not None:
             self._move(*move)
-            return
-        if (text := sentence(event, verbose=self._verbose)) is not None:
-            self.close()
-            _line(text)
-
-    def _move(self, label: str, done: int, total: int | None) -> None:
-        if self._bar is None or self._label != label:
-            self.close()
+        elif (text := sentence(event, verbose=self._verbose)) is not None:
+            if not self._bars:
+                _line(text)
+                return
             from tqdm import tqdm
 
-            self._label = label
-            self._bar = tqdm(
+            with tqdm.external_write_mode(file=sys.stderr):
+                _line(text)
+
+    def _move(self, label: str, done: int, total: int | None) -> None:
+        bar = self._bars.get(label)
+        if bar is None:
+            from tqdm import tqdm
+
+            bar = self._bars[label] = tqdm(
                 total=total,
                 desc=label,
                 unit="B",
                 unit_scale=True,
                 unit_divisor=1024,
                 leave=False,
+                dynamic_ncols=True,
                 file=sys.stderr,
             )
-        self._bar.update(done - self._bar.n)
+        bar.update(done - bar.n)
+        if done == total:
+            self._bars.pop(label).close()
 
     def close(self) -> None:
-        if self._bar is not None:
-            self._bar.close()
-            self._bar = None
+        while self._bars:
+            self._bars.popitem()[1].close()
 
 
 def choose(*, json_output: bool, quiet: bool, verbose: bool) -> Printer:
