@@ -197,8 +197,9 @@ def quote(copies: Sequence[CopyPlan], payer: PayerState, *, extra_runway: int = 
     if shortfall or (runway_after is not None and runway_after < extra_runway):
         loads = [_load(plan) for plan in copies]
         advised = recommended_deposit(loads, prices, now, extra_runway=extra_runway)
-        # The reference client does not know that a used-up reserve is refilled, hence the largest of three.
-        deposit = max(advised, shortfall, rate * extra_runway - free_after)
+        # The reference client does not know that a used-up reserve is refilled, hence the larger of the two.
+        spare = rate * BUFFER_EPOCHS if now.lockup_rate else 0
+        deposit = max(advised, spare + max(shortfall, rate * extra_runway - free_after))
     return Quote(
         copies=quoted,
         fees=UsdfcUnits(sum(copy.fees for copy in quoted)),

@@ -19,7 +19,7 @@ from fpin.chain.rpc import JsonRpc
 from fpin.chain.signer import Signer, Transaction
 from fpin.devnet.chain.chain import DevChain
 from fpin.devnet.chain.genesis import Genesis, GenesisProvider, GenesisUser
-from fpin.devnet.chain.prices import PRICES_1_3
+from fpin.devnet.chain.prices import PRICES_1_3, PriceList
 from fpin.http import Http
 from tests.chain.nodes import Waits, make_rpc, serve_app
 
@@ -89,7 +89,7 @@ class World:
         return self.send(SENDERS[data_set.provider_id - 1], self.network.contracts.pdp_verifier, data)
 
 
-def genesis() -> Genesis:
+def genesis(prices: PriceList = PRICES_1_3) -> Genesis:
     providers = tuple(
         GenesisProvider(
             address=sender.address,
@@ -102,7 +102,7 @@ def genesis() -> Genesis:
         for number, sender in enumerate(SENDERS, 1)
     )
     users = (GenesisUser.ready(READY.address), GenesisUser.funded(FUNDED.address))
-    return Genesis(deployer=DEPLOYER.address, providers=providers, users=users, prices=PRICES_1_3)
+    return Genesis(deployer=DEPLOYER.address, providers=providers, users=users, prices=prices)
 
 
 def network_of(devchain: DevChain, url: str) -> Network:
