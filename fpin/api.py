@@ -54,7 +54,6 @@ def connect(
     network = network or _setting("network", use) or DEFAULT_NETWORK
     rpc_url = rpc_url or _setting("rpc-url", use)
     secret = Secret(key, "the caller") if isinstance(key, str) else key
-    wallet = wallet or (None if secret else _setting("wallet-address", use))
     acting = credentials(network, config.read(use), wallet=wallet, key=secret)
     with open_network(
         network, rpc_url=rpc_url, credentials=acting, offline=offline, on_event=on_event
@@ -85,7 +84,11 @@ def credentials(
         return find(role, reference=reference, names=names, keychain=keychain)
 
     return Credentials(
-        wallet=wallet or os.environ.get("WALLET_ADDRESS") or None,
+        wallet=wallet
+        or os.environ.get("FPIN_WALLET_ADDRESS")
+        or (str(address.value) if (address := settings.settings.get("wallet-address")) else None)
+        or os.environ.get("WALLET_ADDRESS")
+        or None,
         key=named(WALLET, names),
         session=named(SESSION, [f"session-{name}" for name in names]),
         prompt=prompt,

@@ -166,11 +166,12 @@ class Fetching(Event):
 class PaymentSent(Event):
     """The wallet's own transaction is written down and about to be sent."""
 
-    doing: str  # setup, deposit, approve, withdraw
+    doing: str  # setup, deposit, approve, withdraw, authorize, revoke, terminate
     amount: str  # decimal amount of `token`; "0" where nothing moves
     token: str
     wallet: str
     tx: str
+    subject: str = ""  # the session key or the data set it is about; "" where the account is meant
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,10 +12,12 @@ from fpin.flows.add import AddResult, CostResult
 from fpin.flows.cars import CarListing, CarVerdict, Extracted
 from fpin.flows.doctor import DoctorResult
 from fpin.flows.get import GetResult
+from fpin.flows.keys import KeptKey, KeysResult
 from fpin.flows.packing import CidResult, PackResult
 from fpin.flows.payments import PaymentResult
 from fpin.flows.remove import RemoveResult
 from fpin.flows.report import PinReport
+from fpin.flows.sessions import SessionResult, SessionsResult
 from fpin.flows.status import CheckResult, StatusResult
 from fpin.flows.verify import VerifyResult
 
@@ -85,11 +87,17 @@ RESULTS: dict[str, type] = {
     "fpin.devnet.reset/1": DevnetReset,
     "fpin.doctor/1": DoctorResult,
     "fpin.get/1": GetResult,
+    "fpin.key.rm/1": KeptKey,
+    "fpin.key.set/1": KeptKey,
+    "fpin.key.show/1": KeysResult,
     "fpin.ls/1": Listing,
     "fpin.pack/1": PackResult,
     "fpin.payments/1": PaymentResult,
     "fpin.provider.ls/1": Providers,
     "fpin.rm/1": RemoveResult,
+    "fpin.session.create/1": SessionResult,
+    "fpin.session.ls/1": SessionsResult,
+    "fpin.session.revoke/1": SessionResult,
     "fpin.status/1": StatusResult,
     "fpin.verify/1": VerifyResult,
 }

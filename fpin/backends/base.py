@@ -239,6 +239,25 @@ class DataSetReport:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ScopeReport:
+    """One thing that a session key may sign. *expires* is in Unix seconds of chain time."""
+
+    scope: str  # create-data-set, add, remove, terminate
+    expires: int
+    live: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SessionReport:
+    """A key that a wallet allowed to sign some things for it. *scopes* are all that it was ever allowed."""
+
+    address: str
+    wallet: str
+    live: bool  # it may sign something
+    scopes: tuple[ScopeReport, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
     """One thing that `doctor` looked at. *remedy* is what to do about it; None where nothing is."""
 
@@ -267,6 +286,23 @@ class Backend(Protocol):
 
     def check_owner(self) -> None:
         """Raise NoKey unless the wallet's own key is at hand: nothing else moves its money."""
+
+    @property
+    def wallet(self) -> str:
+        """The address of the wallet whose account this is; raises NoKey where nobody says."""
+
+    @property
+    def session(self) -> str | None:
+        """The address of the session key that signs here; None where there is none."""
+
+    def sessions(self, addresses: Sequence[str]) -> tuple[SessionReport, ...]:
+        """Return what the keys at *addresses* may sign for the wallet."""
+
+    def allow_session(self, address: str, scopes: Sequence[str], seconds: int, *, on_event: OnEvent) -> Paid:
+        """Let the key at *address* sign *scopes* for *seconds* from now; other scopes stay as they are."""
+
+    def revoke_session(self, address: str, *, on_event: OnEvent) -> Paid | None:
+        """Let the key at *address* sign nothing any more; None where it could not anyway."""
 
     def check_metadata(self, metadata: Sequence[tuple[str, str]]) -> None:
         """Raise UsageError for metadata of a piece that this place would refuse."""

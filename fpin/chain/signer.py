@@ -13,6 +13,7 @@ from typing import NoReturn
 
 from fpin.chain.keccak import address_bytes, checksum_address, keccak
 from fpin.errors import NoKey
+from fpin.keys import Secret
 
 _CURVE_ORDER = 0xFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFEBAAEDCE6AF48A03BBFD25E8CD0364141
 
@@ -55,6 +56,15 @@ class Signer:
             return cls(*_with_libsecp256k1(raw))
         except ImportError:  # no wheel for this Python or machine
             return cls(*_with_python(raw))
+
+    @classmethod
+    def from_secret(cls, secret: Secret) -> Signer:
+        """Make a signer of a key that somebody gave; what is wrong with it is told with where it is from."""
+        try:
+            return cls.from_key(secret.reveal())
+        except NoKey as exc:
+            says = exc.message.removeprefix("the private key ")
+            raise NoKey(f"the key from {secret.origin} {says}", hint=exc.hint) from None
 
     @classmethod
     def new(cls) -> tuple[Signer, bytes]:

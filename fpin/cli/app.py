@@ -52,6 +52,24 @@ app = Group(
             help="The data sets that your account pays for.",
             commands={"ls": "fpin.cli.network:data_set_ls"},
         ),
+        "key": Group(
+            "key",
+            help="The wallet's key in the keyring of this machine.",
+            commands={
+                "set": "fpin.cli.keys:key_set",
+                "show": "fpin.cli.keys:key_show",
+                "rm": "fpin.cli.keys:key_rm",
+            },
+        ),
+        "session": Group(
+            "session",
+            help="Keys that add and remove for a wallet, and move no money.",
+            commands={
+                "create": "fpin.cli.sessions:session_create",
+                "ls": "fpin.cli.sessions:session_ls",
+                "revoke": "fpin.cli.sessions:session_revoke",
+            },
+        ),
         "devnet": Group(
             "devnet",
             help="A Filecoin network of your own, on this machine.",

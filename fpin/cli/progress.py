@@ -243,6 +243,9 @@ def _payment(event: events.PaymentSent) -> str:
         "deposit": f"depositing {event.amount} {event.token} from {event.wallet}",
         "approve": f"approving the storage service for the account of {event.wallet}",
         "withdraw": f"withdrawing {event.amount} {event.token} to {event.wallet}",
+        "authorize": f"allowing session key {event.subject} to sign for {event.wallet}",
+        "revoke": f"ending session key {event.subject} of {event.wallet}",
+        "terminate": f"terminating data set {event.subject}",
     }[event.doing]
     return f"{what}: transaction {event.tx}"
 

@@ -21,6 +21,7 @@ from fpin.store.model import (
     PaymentState,
     Piece,
     Pin,
+    SessionKey,
     Submission,
 )
 
@@ -40,6 +41,7 @@ __all__ = [
     "PaymentState",
     "Piece",
     "Pin",
+    "SessionKey",
     "Store",
     "Submission",
 ]

@@ -25,6 +25,7 @@ from fpin.store.model import (
     PaymentState,
     Piece,
     Pin,
+    SessionKey,
     Submission,
 )
 
@@ -37,7 +38,7 @@ _COPY_COLUMNS = """
 """
 
 
-_PAYMENT_COLUMNS = "payment, wallet, doing, amount, nonce, tx, state, reason"
+_PAYMENT_COLUMNS = "payment, wallet, doing, subject, amount, nonce, tx, state, reason"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -365,12 +366,13 @@ class Store:
         return self.pin(pin)
 
     def forget(self, chain_id: int) -> int:
-        """Forget every pin and payment on *chain_id*, which is no more; returns how many pins.
+        """Forget every pin, payment and session key on *chain_id*, which is no more; returns how many pins.
 
         The journal stays.
         """
         with self._transaction():
             self._db.execute("DELETE FROM payments WHERE chain_id = ?", (chain_id,))
+            self._db.execute("DELETE FROM sessions WHERE chain_id = ?", (chain_id,))
             return self._db.execute("DELETE FROM pins WHERE chain_id = ?", (chain_id,)).rowcount
 
     def _drop_pieces(self, pin: int, *, keep: set[str]) -> None:
@@ -638,19 +640,53 @@ class Store:
             self._move(copy, CopyState.GONE, data_set_id=row["data_set_id"], piece_id=row["piece_id"])
         return bytes(row["root_cid"])
 
+    # Session keys
+
+    def record_session(self, *, chain_id: int, wallet: str, address: str, kept: str) -> None:
+        """A session key of *wallet* is about to be allowed; *kept* says where the key is, if fpin had it."""
+        with self._transaction():
+            self._db.execute(
+                """
+                INSERT INTO sessions (chain_id, wallet, address, kept, created) VALUES (?1, ?2, ?3, ?4, ?5)
+                ON CONFLICT DO UPDATE SET kept = ?4 WHERE ?4 != ''
+                """,
+                (chain_id, wallet, address, kept, _now()),
+            )
+
+    @_told
+    def sessions(self, chain_id: int, wallet: str) -> list[SessionKey]:
+        """Return the session keys of *wallet* that were made here, oldest first."""
+        rows = self._db.execute(
+            """
+            SELECT address, kept, created FROM sessions WHERE chain_id = ? AND wallet = ?
+            ORDER BY created, address
+            """,
+            (chain_id, wallet),
+        )
+        return [SessionKey(**dict(row)) for row in rows]
+
     # Writing: payments
 
     def record_payment(
-        self, *, chain_id: int, wallet: str, doing: str, amount: int, nonce: int, tx: str
+        self,
+        *,
+        chain_id: int,
+        wallet: str,
+        doing: str,
+        amount: int,
+        nonce: int,
+        tx: str,
+        subject: str = "",
     ) -> Payment:
         """A payment was signed and is about to be sent."""
         with self._transaction():
             cursor = self._db.execute(
                 """
-                INSERT INTO payments (chain_id, wallet, doing, amount, nonce, tx, state, created, changed)
-                VALUES (?1, ?2, ?3, ?4, ?5, ?6, 'signed', ?7, ?7)
+                INSERT INTO payments
+                    (chain_id, wallet, doing, amount, nonce, tx, subject, state, created, changed)
+                VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, 'signed', ?8, ?8)
                 """,
-                (chain_id, wallet, doing, str(amount), nonce, tx, _now()),
+                (chain_id, wallet, doing, str(amount), nonce, tx, subject, _now()),
             )
             return self.payment(int(cursor.lastrowid or 0))
 

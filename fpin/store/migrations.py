@@ -118,8 +118,31 @@ def _m003_payments(db: sqlite3.Connection) -> None:
     db.execute("CREATE INDEX payments_by_wallet ON payments (chain_id, wallet, state)")
 
 
+def _m004_what_a_transaction_is_about(db: sqlite3.Connection) -> None:
+    # The address of a session key, or the number of a data set; empty for what is about the account.
+    db.execute("ALTER TABLE payments ADD COLUMN subject TEXT NOT NULL DEFAULT ''")
+
+
+def _m005_session_keys(db: sqlite3.Connection) -> None:
+    # Addresses only: no contract lists the keys that a wallet allowed.
+    db.execute(
+        """
+        CREATE TABLE sessions (
+            chain_id INTEGER NOT NULL,
+            wallet TEXT NOT NULL,
+            address TEXT NOT NULL,
+            kept TEXT NOT NULL,
+            created INTEGER NOT NULL,
+            PRIMARY KEY (chain_id, wallet, address)
+        )
+        """
+    )
+
+
 MIGRATIONS: tuple[Callable[[sqlite3.Connection], None], ...] = (
     _m001_pins_pieces_copies,
     _m002_when_an_add_was_seen,
     _m003_payments,
+    _m004_what_a_transaction_is_about,
+    _m005_session_keys,
 )

@@ -81,12 +81,22 @@ class Payment:
 
     payment: int  # row
     wallet: str
-    doing: str  # what for: setup, deposit, approve, withdraw
+    doing: str  # what for: setup, deposit, approve, withdraw, authorize, revoke, terminate
+    subject: str  # the session key's address or the data set's number; "" where the account is meant
     amount: int  # base units; 0 where nothing moves
     nonce: int  # the transaction's number in its wallet
     tx: str
     state: PaymentState
     reason: str | None  # why it failed
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SessionKey:
+    """A key that a wallet allowed, by its address; the chain knows what for and until when."""
+
+    address: str
+    kept: str  # where the key itself was put; "" where fpin never had it
+    created: int  # unix seconds
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import shlex
 import shutil
@@ -14,7 +15,10 @@ from fpin.devnet.world import World
 from reference import commands
 from tests.cli.conftest import Here, Tenant
 from tests.conftest import Fpin
+from tests.keyrings import own_keyring
 from tests.schemas import check_progress, check_schema
+
+__all__ = ["own_keyring"]
 
 COMMANDS = commands.every_command()
 # Needs a network of its own; devnet up runs until it is interrupted.
@@ -30,12 +34,15 @@ def test_every_command_shows_an_example(name: str) -> None:
 
 
 def test_the_examples_work_one_after_the_other(
-    tenant: Tenant, site: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tenant: Tenant, site: Path, tmp_path: Path, own_keyring: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     shutil.copytree(site, tmp_path / "site")
     monkeypatch.chdir(tmp_path)
     assert tenant.here("pack", "site", "-o", "site.car").code == 0
     assert tenant.here("add", "site", "--copies", "2", "-q").code == 0
+    monkeypatch.setattr("sys.stdin", io.StringIO(tenant.env["FPIN_PRIVATE_KEY"]))  # what key set reads
+    # Keys are numbered by chance, so an example cannot name the one that another example made.
+    made = tenant.here("session", "create", "--out", "of-the-test.key", "-q").stdout.strip()
     order = [name for name in COMMANDS if name not in LAST] + [name for name in LAST if name in COMMANDS]
     for name in order:
         if name in DEVNET:
@@ -43,6 +50,7 @@ def test_the_examples_work_one_after_the_other(
         example = shlex.split(commands.example_of(COMMANDS[name]) or "")[1:]
         # The examples name networks that a test cannot reach.
         args = [word if word not in ("calibration", "mainnet") else "devnet" for word in example]
+        args = [made if word.startswith("0x") else word for word in args if word not in ("<", "key.txt")]
         outcome = tenant.here(*args, "--json")
         assert outcome.code == 0, f"fpin {name}: {outcome.stderr}"
         assert outcome.json["schema"] in commands.schemas_of(COMMANDS[name])

@@ -15,11 +15,14 @@ from fpin.backends.base import (
     OutlookReport,
     PriceReport,
     RailReport,
+    ScopeReport,
+    SessionReport,
     StatementReport,
 )
 from fpin.chain.account import standing
 from fpin.chain.costs import BUFFER_EPOCHS, CopyQuote, Quote
 from fpin.chain.records import MAX_UINT256, Approval, DataSet, PayerState, PriceList, Rail, Statement
+from fpin.chain.sessions import Grants
 from fpin.units import (
     EPOCH_SECONDS,
     EPOCHS_PER_DAY,
@@ -109,6 +112,19 @@ def remedy(priced: Quote, network: str) -> str | None:
     if priced.copies and priced.approval_problems:
         return f"fpin payments setup --network {network}" + (f" --deposit {amount}" if amount else "")
     return f"fpin payments deposit {amount} --network {network}" if amount else None
+
+
+def session_report(grants: Grants) -> SessionReport:
+    return SessionReport(
+        address=grants.session,
+        wallet=grants.wallet,
+        live=bool(grants.live),
+        scopes=tuple(
+            ScopeReport(scope=scope, expires=expiry, live=scope in grants.live)
+            for scope, expiry in grants.expiries.items()
+            if expiry
+        ),
+    )
 
 
 def account_report(owner: str, state: PayerState) -> AccountReport:

@@ -19,6 +19,7 @@ from fpin.backends.base import (
     Place,
     Proof,
     ProviderReport,
+    SessionReport,
     StatementReport,
     Wish,
 )
@@ -70,6 +71,30 @@ class FilecoinBackend:
 
     def check_owner(self) -> None:
         _ = self._account.owner
+
+    @property
+    def wallet(self) -> str:
+        return self._account.payer
+
+    @property
+    def session(self) -> str | None:
+        signer = self._account.identity.session
+        return signer.address if signer else None
+
+    def sessions(self, addresses: Sequence[str]) -> tuple[SessionReport, ...]:
+        grants = [self._account.chain.session_grants(self.wallet, address) for address in addresses]
+        return tuple(accounting.session_report(one) for one in grants)
+
+    def allow_session(self, address: str, scopes: Sequence[str], seconds: int, *, on_event: OnEvent) -> Paid:
+        # By the chain's clock, which is the one that is compared with.
+        expiry = self._account.chain.head().timestamp + seconds
+        return self._paying(on_event).authorize(address, expiry, scopes)
+
+    def revoke_session(self, address: str, *, on_event: OnEvent) -> Paid | None:
+        grants = self._account.chain.session_grants(self.wallet, address)
+        if not grants.live:
+            return None
+        return self._paying(on_event).revoke(address, grants.live)
 
     # what it would cost
 

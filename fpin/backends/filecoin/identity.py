@@ -12,7 +12,7 @@ from functools import cached_property
 from fpin.chain.keccak import checksum_address
 from fpin.chain.signer import Signer
 from fpin.errors import NoKey, UsageError
-from fpin.keys import Credentials, Secret
+from fpin.keys import Credentials
 
 HOW_TO_GIVE_A_KEY = (
     "fpin key set keeps one in the keyring; or set FPIN_PRIVATE_KEY, or FPIN_PRIVATE_KEY_FILE to a file that "
@@ -95,7 +95,7 @@ class Identity:
         """The session key; None where there is none."""
         with self._lock:
             if self._session is None and self._given.session is not None:
-                self._session = _signer(self._given.session.read(), "session key")
+                self._session = Signer.from_secret(self._given.session.read())
             return self._session
 
     @property
@@ -118,7 +118,7 @@ class Identity:
         else:
             whose = f" of {self.wallet}" if self.wallet else ""
             raise NoKey(f"there is no key{whose} to sign with on {self._network}", hint=HOW_TO_GIVE_A_KEY)
-        signer = _signer(secret, "private key")
+        signer = Signer.from_secret(secret)
         if self.wallet not in (None, signer.address):
             raise NoKey(
                 f"the key from {secret.origin} is that of {signer.address}, and the wallet is {self.wallet}",
@@ -127,11 +127,3 @@ class Identity:
                 address=signer.address,
             )
         return signer
-
-
-def _signer(secret: Secret, noun: str) -> Signer:
-    try:
-        return Signer.from_key(secret.reveal())
-    except NoKey as exc:
-        says = exc.message.removeprefix("the private key ")
-        raise NoKey(f"the {noun} from {secret.origin} {says}", hint=exc.hint) from None

@@ -1,4 +1,4 @@
-"""The wallet's own payments: one at a time, each written down before it is sent and looked for afterwards.
+"""The wallet's own transactions: one at a time, each written down before it is sent, looked for afterwards.
 
 Knows how a run that was killed is continued without paying twice: the hash and the number of a transaction
 are in the store before it is sent, a number is executed once, and a deposit's permit is good for one.
@@ -6,7 +6,7 @@ are in the store before it is sent, a number is executed once, and a deposit's p
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
@@ -16,6 +16,7 @@ from fpin.backends.filecoin.account import Account, why_failed
 from fpin.backends.filecoin.confirming import Confirming
 from fpin.chain.account import standing
 from fpin.chain.node import Receipt
+from fpin.chain.sessions import SCOPES
 from fpin.chain.wallet import Replaced, Wallet
 from fpin.errors import FpinError, Unaffordable, Unavailable
 from fpin.events import OnEvent
@@ -29,12 +30,15 @@ _WORDS = {
     "deposit": "a deposit of {amount} USDFC",
     "approve": "the storage service's approval",
     "withdraw": "a withdrawal of {amount} USDFC",
+    "authorize": "the permissions of session key {subject}",
+    "revoke": "the end of the permissions of session key {subject}",
+    "terminate": "the termination of data set {subject}",
 }
 
 
 @dataclass(kw_only=True)
 class Paying:
-    """The payments of one wallet. Send inside a `turn`."""
+    """What one wallet sends itself: payments, and who may act for it. Send inside a `turn`."""
 
     account: Account
     on_event: OnEvent
@@ -96,13 +100,28 @@ class Paying:
             )
         return self._pay("withdraw", amount, lambda wallet: wallet.withdraw(amount))
 
-    def _pay(self, doing: str, amount: int, send: Callable[[Wallet], Receipt]) -> Paid:
+    def authorize(self, session: str, expiry: int, scopes: Sequence[str]) -> Paid:
+        names = [SCOPES[scope] for scope in scopes]
+        return self._pay(
+            "authorize", 0, lambda wallet: wallet.authorize_session(session, expiry, names), subject=session
+        )
+
+    def revoke(self, session: str, scopes: Sequence[str]) -> Paid:
+        names = [SCOPES[scope] for scope in scopes]
+        return self._pay("revoke", 0, lambda wallet: wallet.revoke_session(session, names), subject=session)
+
+    def terminate(self, data_set_id: int) -> Paid:
+        return self._pay(
+            "terminate", 0, lambda wallet: wallet.terminate(data_set_id), subject=str(data_set_id)
+        )
+
+    def _pay(self, doing: str, amount: int, send: Callable[[Wallet], Receipt], *, subject: str = "") -> Paid:
         payment: Payment | None = None
         confirming: Confirming | None = None
 
         def on_signed(tx: str, nonce: int) -> None:
             nonlocal payment, confirming
-            confirming = Confirming(_words(doing, amount), tx, self.on_event)
+            confirming = Confirming(_words(doing, amount, subject), tx, self.on_event)
             payment = self.account.store.record_payment(
                 chain_id=self.account.chain.network.chain_id,
                 wallet=self.account.owner.address,
@@ -110,10 +129,16 @@ class Paying:
                 amount=amount,
                 nonce=nonce,
                 tx=tx,
+                subject=subject,
             )
             self.on_event(
                 events.PaymentSent(
-                    doing=doing, amount=format_token(amount), token=TOKEN, wallet=payment.wallet, tx=tx
+                    doing=doing,
+                    amount=format_token(amount),
+                    token=TOKEN,
+                    wallet=payment.wallet,
+                    tx=tx,
+                    subject=subject,
                 )
             )
 
@@ -142,12 +167,12 @@ class Paying:
 
     def _find(self, old: Payment) -> Payment:
         """Wait for *old* if it is under way, and say what became of it."""
-        what = f"{_words(old.doing, old.amount)} in transaction {old.tx}"
+        what = f"{_words(old.doing, old.amount, old.subject)} in transaction {old.tx}"
         self.account.chain.connect()  # never conclude anything from another chain
         now = self._see(old) if old.state in OPEN else old
         if now.state is PaymentState.SIGNED:
             self.on_event(events.Waiting(what=f"{what}, which an earlier run sent"))
-            confirming = Confirming(_words(old.doing, old.amount), old.tx, self.on_event)
+            confirming = Confirming(_words(old.doing, old.amount, old.subject), old.tx, self.on_event)
             wallet = Wallet(
                 self.account.chain, self.account.owner, on_wait=lambda _seconds: self._tell(confirming)
             )
@@ -192,8 +217,8 @@ class Paying:
             )
 
 
-def _words(doing: str, amount: int) -> str:
-    return _WORDS[doing].format(amount=round_token(amount))
+def _words(doing: str, amount: int, subject: str) -> str:
+    return _WORDS[doing].format(amount=round_token(amount), subject=subject)
 
 
 def _ending(payment: Payment) -> str:
