@@ -22,6 +22,7 @@ class Ceilings:
 
     max_deposit: int | None = None  # in one run
     max_balance: int | None = None  # deposited in all, afterwards
+    deposited: int = 0  # by this run, before
 
 
 def grant(funding: Funding, ceilings: Ceilings, token: str) -> int:
@@ -31,8 +32,9 @@ def grant(funding: Funding, ceilings: Ceilings, token: str) -> int:
     runway that was wished for is shortened by the ceilings; it is no reason to refuse.
     """
     allowed, limit = funding.deposit, ""
-    if ceilings.max_deposit is not None and ceilings.max_deposit < allowed:
-        allowed, limit = ceilings.max_deposit, f"--max-deposit {format_token(ceilings.max_deposit)}"
+    if ceilings.max_deposit is not None and ceilings.max_deposit - ceilings.deposited < allowed:
+        allowed = max(0, ceilings.max_deposit - ceilings.deposited)
+        limit = f"--max-deposit {format_token(ceilings.max_deposit)}"
     if ceilings.max_balance is not None and ceilings.max_balance - funding.funds < allowed:
         allowed = max(0, ceilings.max_balance - funding.funds)
         limit = f"--max-balance {format_token(ceilings.max_balance)}"
@@ -58,8 +60,10 @@ def grant(funding: Funding, ceilings: Ceilings, token: str) -> int:
 
 def top_up(
     services: Services, offer: Offer, ceilings: Ceilings, earlier: Sequence[Payment], *, on_event: OnEvent
-) -> None:
+) -> int:
     """Deposit what *offer* lacks, as far as *ceilings* allow, and let the service use the account.
+
+    Returns how much was deposited, in base units.
 
     Call it within `Backend.paying`, in which *offer* was made too. Nothing is deposited for what earlier
     deposits cover, so none of them has to be remembered any longer.
@@ -71,12 +75,13 @@ def top_up(
     if not amount and not funding.approve:
         if funding.deposit:
             on_event(Noted(text=_cut_short(offer, 0)))
-        return
+        return 0
     paid = services.backend.deposit(amount, approve=funding.approve, ticket=funding.ticket, on_event=on_event)
     if paid is not None:
         services.backend.acknowledge(paid.tx)
     if amount < funding.deposit:
         on_event(Noted(text=_cut_short(offer, amount)))
+    return amount
 
 
 def _cut_short(offer: Offer, amount: int) -> str:

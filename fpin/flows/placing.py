@@ -68,6 +68,7 @@ class Placing:
     park_only: bool = False
     jobs: int = JOBS
     on_event: OnEvent
+    deposits: list[int] = field(default_factory=list)  # made by this order, in base units
 
     def run(self, known: Offer | None = None) -> Offer:
         """Bring the pin to where it is wanted; return what that took, nothing where it is there already.
@@ -116,9 +117,10 @@ class Placing:
                 )
             elif known is None or not _same(offer, known):
                 quoted(offer, on_event)
-            self.means.check(offer, besides=besides)
-            if self.means.auto_fund:
-                top_up(services, offer, self.means.ceilings, earlier, on_event=on_event)
+            means = replace(self.means, ceilings=replace(self.means.ceilings, deposited=sum(self.deposits)))
+            means.check(offer, besides=besides)
+            if means.auto_fund:
+                self.deposits.append(top_up(services, offer, means.ceilings, earlier, on_event=on_event))
         return offer
 
     def _put(self, offer: Offer, failed: Mapping[int, Failed]) -> tuple[Failed, ...]:
