@@ -12,7 +12,7 @@ from fpin.cli import exits, options
 from fpin.cli.declare import Argument, Option
 from fpin.cli.output import clear, count, flush, print_json, print_table, print_text, short
 from fpin.cli.session import Session
-from fpin.errors import UsageError
+from fpin.errors import LocalError, NotFound, UsageError
 from fpin.settings import DEFAULT_NETWORK
 from fpin.units import format_epochs, format_size
 
@@ -31,8 +31,19 @@ def status(
     rpc_url: options.RpcUrl = None,
     refresh: Annotated[bool, Option(help="Ask chain, providers and indexers anew.")] = False,
     watch: Annotated[
-        int | None, Option(min=1, metavar="SECONDS", help="Show it again and again until Ctrl-C.")
+        int | None,
+        Option(
+            min=1,
+            metavar="SECONDS",
+            help="Show it again and again until Ctrl-C; with --refresh, until nothing is pending.",
+        ),
     ] = None,
+    urls: Annotated[
+        bool, Option("--urls", help="Print only the URLs of WHAT that are safe to open now, best first.")
+    ] = False,
+    open_url: Annotated[
+        bool, Option("--open", help="Open WHAT in a browser, at the URL that shows most of it.")
+    ] = False,
     json: options.Json = False,
     quiet: options.Quiet = False,
     verbose: options.Verbose = False,
@@ -47,14 +58,23 @@ def status(
         raise UsageError(
             "--json is one object, and --watch never ends", hint="run it again and again instead"
         )
+    if (urls or open_url) and what is None:
+        raise UsageError("--urls and --open are of one pin", hint="name it: fpin status WHAT --urls")
     session = Session(network=network, rpc_url=rpc_url, json=json, quiet=quiet, verbose=verbose)
     with session.printer() as printer, session.services(printer) as services:
         while True:
             result = flow.status(services, what, refresh=refresh, on_event=printer)
             if watch:
                 clear()
-            _show_status(result, what, json=json, quiet=quiet)
-            if not watch:
+            if urls and not json:
+                for url in result.urls:
+                    print_text(url)
+            else:
+                _show_status(result, what, json=json, quiet=quiet)
+            if open_url:
+                _open(result)
+                open_url = False  # once, however often it is shown
+            if not watch or (refresh and not result.pending):
                 return exits.DONE
             flush()
             try:
@@ -76,6 +96,16 @@ def _show_status(result: StatusResult, what: str | None, *, json: bool, quiet: b
         else:
             for pin in result.pins:
                 _show_pin(pin)
+
+
+def _open(result: StatusResult) -> None:
+    import webbrowser  # asks the environment what there is, which only this option needs
+
+    url = result.browser_url
+    if url is None:
+        raise NotFound("no provider holds it now, so there is nothing to open")
+    if not webbrowser.open(url):
+        raise LocalError(f"no browser could be started for {url}", hint="open it by hand, or set BROWSER")
 
 
 def ls(

@@ -11,6 +11,7 @@ from fpin.flows.services import Services
 from fpin.ipld.cid import format_cid, parse_cid, to_v1
 from fpin.retrieve import Gateway, NotServed
 from fpin.routing import (
+    ASK_ONCE,
     Announced,
     Confirmation,
     Finding,
@@ -22,7 +23,7 @@ from fpin.routing import (
     check_added,
     confirm,
 )
-from fpin.store import Copy, Piece, Pin
+from fpin.store import Copy, CopyState, Piece, Pin
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,10 +101,13 @@ NOT_ASKED = RoutingReport(
 )
 
 
-def check_routing(services: Services, pin: Pin, *, on_event: OnEvent = ignore) -> RoutingReport:
+def check_routing(
+    services: Services, pin: Pin, *, wait: bool = True, on_event: OnEvent = ignore
+) -> RoutingReport:
     """Wait until every copy of *pin* that is on chain can be found, as long as the network's pace allows.
 
-    Never a failure of the pin: what is stored stays stored (spec routing-and-retrieval §4.3, R10).
+    Without *wait* everything is asked once. Never a failure of the pin: what is stored stays stored (spec
+    routing-and-retrieval §4.3, R10).
     """
 
     def attempted(attempt: RoutingAttempt) -> None:
@@ -113,7 +117,7 @@ def check_routing(services: Services, pin: Pin, *, on_event: OnEvent = ignore) -
         result = check_added(
             _subjects(services, pin),
             services.backend.peers(services.gate),
-            pace=services.pace.add,
+            pace=services.pace.add if wait else ASK_ONCE,
             on_attempt=attempted,
         )
     except KeyboardInterrupt:
@@ -218,15 +222,44 @@ def explain(routing: RoutingReport, served: tuple[Serving, ...]) -> tuple[str, .
 def urls(services: Services, pin: Pin) -> tuple[str, ...]:
     """Return the retrieval URLs of *pin* that are safe to open now, best first.
 
-    Providers' own always work once the piece is indexed there. A public gateway's is given only after
-    routing found the root: opening it earlier would make caches remember that nothing is there (R9).
+    Providers' own always work once the piece is indexed there, and are verified by whoever reads a CAR. A
+    public gateway's is given only after routing found every copy, now or earlier: opened before, it would
+    make caches remember that nothing is there (R9).
     """
     root = format_cid(pin.root_cid)
     holders = dict.fromkeys(copy.provider_url for copy in pin.pieces[-1].held)
     direct = [f"{url}/ipfs/{root}?format=car" for url in holders]
-    public = services.gateways if services.gate.is_open(pin.root_cid) else ()
+    return (*direct, *_public(services, pin))
+
+
+def piece_urls(pin: Pin) -> tuple[str, ...]:
+    """Return where each piece of *pin* is to be had as it was uploaded, a CAR; safe at any time."""
+    places = (f"{copy.provider_url}/piece/{piece.piece_cid}" for piece in pin.pieces for copy in piece.held)
+    return tuple(dict.fromkeys(places))
+
+
+def browser_url(services: Services, pin: Pin) -> str | None:
+    """Return the one of `urls` that shows most in a browser; None when there is none.
+
+    A public gateway shows files; a provider, which serves CARs and blocks only, has the browser save a CAR.
+    """
+    return next(iter((*_public(services, pin), *urls(services, pin))), None)
+
+
+# Verifies in the page what it shows. For browsers only: programs get a page from it, and no blocks.
+_IN_BROWSER = "https://inbrowser.link/ipfs/{cid}/{path}"
+
+
+def _public(services: Services, pin: Pin) -> list[str]:
+    """Return the public URLs, if routing has found the root in this run, or every copy in an earlier one."""
+    found = services.gate.is_open(pin.root_cid)
+    found = found or all(
+        piece.held and all(copy.state is CopyState.ADVERTISED for copy in piece.held) for piece in pin.pieces
+    )
+    if not found or not services.gateways:
+        return []
     v1 = format_cid(to_v1(pin.root_cid))
-    return (*direct, *(template.format(cid=v1, path="") for template in public))
+    return [template.format(cid=v1, path="") for template in (*services.gateways, _IN_BROWSER)]
 
 
 def _subjects(services: Services, pin: Pin) -> list[Subject]:

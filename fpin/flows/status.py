@@ -16,16 +16,18 @@ from fpin.flows.route import (
     RoutingReport,
     Serving,
     announce_pin,
+    browser_url,
     check_routing,
     confirm_pin,
     explain,
+    piece_urls,
     serving,
     urls,
 )
 from fpin.flows.services import Services
 from fpin.ipld.cid import format_cid
 from fpin.routing import Confirmation
-from fpin.store import Pin
+from fpin.store import LEAVING, UNFINISHED, CopyState, Pin
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,6 +38,9 @@ class StatusResult:
     chain_id: int
     account: AccountReport | None
     pins: tuple[PinReport, ...]
+    urls: tuple[str, ...]  # of the one pin that was named: safe to open now, best first, its pieces last
+    browser_url: str | None  # … and the one that shows most in a browser
+    pending: bool  # something is under way: a copy that is being added, is not yet listed, or is leaving
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,6 +54,9 @@ class CheckResult:
     urls: tuple[str, ...]
 
 
+_PENDING = UNFINISHED | LEAVING | {CopyState.CONFIRMED}
+
+
 def ls(services: Services) -> StatusResult:
     """Return the pins in the store; asks nothing of the network."""
     return StatusResult(
@@ -56,6 +64,9 @@ def ls(services: Services) -> StatusResult:
         chain_id=services.backend.chain_id,
         account=None,
         pins=tuple(report_pin(pin) for pin in services.store.pins(services.backend.chain_id)),
+        urls=(),
+        browser_url=None,
+        pending=False,
     )
 
 
@@ -78,6 +89,9 @@ def status(
         chain_id=services.backend.chain_id,
         account=_account(services, on_event),
         pins=tuple(report_pin(pin, proofs) for pin in pins),
+        urls=(*urls(services, pins[0]), *piece_urls(pins[0])) if what is not None else (),
+        browser_url=browser_url(services, pins[0]) if what is not None else None,
+        pending=any(copy.state in _PENDING for pin in pins for copy in pin.copies),
     )
 
 
@@ -124,7 +138,7 @@ def _ask(services: Services, pin: Pin, on_event: OnEvent) -> None:
     services.backend.settle(pin, on_event=on_event)
     pin = services.store.pin(pin.pin)
     if any(piece.held for piece in pin.pieces):
-        check_routing(services, pin, on_event=on_event)
+        check_routing(services, pin, wait=False, on_event=on_event)
     follow(services, pin, pin.copies, wait=False, on_event=on_event)
 
 

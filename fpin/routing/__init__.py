@@ -10,12 +10,13 @@ from fpin.routing.confirm import Confirmation, confirm
 from fpin.routing.gate import Gate, GatewayClosed
 from fpin.routing.indexer import Indexer
 from fpin.routing.match import Copy
-from fpin.routing.pace import LOCAL, LOOK_ONCE, PUBLIC, AddPace, Clock, Pace, RemovalPace
+from fpin.routing.pace import ASK_ONCE, LOCAL, LOOK_ONCE, PUBLIC, AddPace, Clock, Pace, RemovalPace
 from fpin.routing.publisher import Publisher
 from fpin.routing.removal import Removal, check_removed, present
 from fpin.routing.results import Finding, Holder, RemovalLook, RemovalResult, RoutingAttempt, RoutingResult
 
 __all__ = [
+    "ASK_ONCE",
     "LOCAL",
     "LOOK_ONCE",
     "PUBLIC",

@@ -79,6 +79,7 @@ LOCAL = Pace(
 )
 # One look, no waiting: how things stand.
 LOOK_ONCE = RemovalPace(chain=0, first=0, cap=0, spacing=0, deadline=0, answers=1)
+ASK_ONCE = AddPace(first=0, delays=(0,), deadline=0, children=0, extension=0, ceiling=0, grace=0)
 
 
 def jittered(delay: float, chance: Callable[[], float]) -> float:

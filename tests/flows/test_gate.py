@@ -100,6 +100,11 @@ def test_an_add_tells_nobody_of_a_cid_before_it_is_found(
     assert public.found_after is not None
     assert about_content(public.early()) == []
     assert any(url.startswith(public.url) for url in added.json["urls"])
+    # What was found by an earlier command may be shown by a later one, the provider's own URLs first.
+    later = tenant.here("status", added.json["root_cid"], "--urls").stdout.splitlines()
+    assert later[:-2] == added.json["urls"]
+    assert later[2].startswith(public.url)
+    assert later[3].startswith("https://inbrowser.link/ipfs/bafy")
 
 
 def test_an_add_that_is_not_found_tells_nobody_at_all_and_shows_no_public_url(
