@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 import yaml
 
+from fpin.action.event import read_event
 from fpin.action.inputs import ALIASES, OWN, RENAMED, SECRETS
 from fpin.cli.declare import long_name
 from reference import commands
@@ -93,23 +94,14 @@ def test_the_key_is_masked_first_and_printed_nowhere_else(
     assert bare not in ran.summary + json.dumps(ran.outputs)
 
 
-@pytest.mark.parametrize("name", ["pull_request", "pull_request_target", "workflow_run"])
 def test_a_fork_is_packed_and_no_key_is_touched(
-    runner: Runner, tenant: Tenant, inputs: dict[str, str], github: GitHub, name: str
+    runner: Runner, tenant: Tenant, inputs: dict[str, str], github: GitHub
 ) -> None:
-    event = pull_request(THEIRS)
-    if name == "workflow_run":
-        run = {
-            "head_repository": THEIRS["repo"],
-            "repository": OURS["repo"],
-            "pull_requests": [{"number": 5}],
-        }
-        event = {"workflow_run": run}
     # Neither the key of the inputs nor one of the environment, nor a command that would print one.
     trap = runner.folder / "asked-for-the-key"
     more = {"FPIN_PRIVATE_KEY_COMMAND": f"touch {trap}", "GITHUB_API_URL": github.url}
     paid = tenant.funds()
-    ran = runner.run(inputs, name=name, event=event, **more)
+    ran = runner.run(inputs, name="pull_request_target", event=pull_request(THEIRS), **more)
     assert ran.code == 0, ran.log
     assert (ran.outputs["root-cid"], ran.outputs["status"]) == (ROOT, "fork")
     assert len(json.loads(ran.outputs["piece-cids"])) == 1
@@ -120,12 +112,39 @@ def test_a_fork_is_packed_and_no_key_is_touched(
     assert "no key was touched" in github.comments[0]["body"]
 
 
-@pytest.mark.parametrize("event", [{}, {"pull_request": {"number": 5}}, pull_request({"repo": None})])
-def test_an_event_that_does_not_say_whose_code_it_is_counts_as_a_fork(
-    runner: Runner, inputs: dict[str, str], event: dict[str, Any]
+def workflow_run(head: Any) -> dict[str, Any]:
+    run = {"head_repository": head, "repository": OURS["repo"], "pull_requests": [{"number": 5}]}
+    return {"workflow_run": run}
+
+
+@pytest.mark.parametrize(
+    ("name", "event", "trusted"),
+    [
+        ("push", {}, True),
+        ("pull_request", pull_request(OURS), True),
+        ("pull_request", pull_request(THEIRS), False),
+        ("pull_request_target", pull_request(THEIRS), False),
+        ("workflow_run", workflow_run(OURS["repo"]), True),
+        ("workflow_run", workflow_run(THEIRS["repo"]), False),
+        # What does not say whose code it is counts as a fork.
+        ("pull_request", {}, False),
+        ("pull_request", {"pull_request": {"number": 5}}, False),
+        ("pull_request", pull_request({"repo": None}), False),
+        ("workflow_run", {}, False),
+        ("workflow_run", workflow_run(None), False),
+        # Nor is it believed by its name alone.
+        ("push", pull_request(THEIRS), False),
+        ("push", workflow_run(THEIRS["repo"]), False),
+    ],
+)
+def test_only_the_repositorys_own_code_is_trusted(
+    tmp_path: Path, name: str, event: dict[str, Any], trusted: bool
 ) -> None:
-    ran = runner.run(inputs, name="pull_request", event=event)
-    assert (ran.code, ran.outputs["status"]) == (0, "fork")
+    file = tmp_path / "event.json"
+    file.write_text(json.dumps(event))
+    found = read_event({"GITHUB_EVENT_NAME": name, "GITHUB_EVENT_PATH": str(file)})
+    assert (found.distrust is None) == trusted
+    assert found.pull_request == (5 if "number" in json.dumps(event) else None)
 
 
 def test_a_pull_request_has_one_comment_that_follows_what_is_stored(
@@ -135,10 +154,9 @@ def test_a_pull_request_has_one_comment_that_follows_what_is_stored(
     github.comments += [
         {"id": number, "html_url": "", "body": f"> <!-- fpin: dist -->\n{number}"} for number in range(100)
     ]
-    dry = {**inputs, "dry-run": "true"}
-    for _ in range(2):
-        ran = runner.run(dry, name="pull_request", event=pull_request(OURS), GITHUB_API_URL=github.url)
-        assert (ran.code, ran.outputs["status"]) == (0, "dry-run"), ran.log
+    for head, given, status in ((THEIRS, inputs, "fork"), (OURS, {**inputs, "dryRun": "true"}, "dry-run")):
+        ran = runner.run(given, name="pull_request", event=pull_request(head), GITHUB_API_URL=github.url)
+        assert (ran.code, ran.outputs["status"]) == (0, status), ran.log
     assert len(github.comments) == 101
     assert github.comments[-1]["body"].startswith("<!-- fpin: dist -->\n### fpin: dist")
     assert ROOT in github.comments[-1]["body"]
@@ -150,9 +168,7 @@ def test_a_comment_that_is_refused_is_a_warning_and_the_step_goes_on(
     runner: Runner, inputs: dict[str, str], github: GitHub
 ) -> None:
     github.status = 403
-    ran = runner.run(
-        {**inputs, "dryRun": "true"}, name="pull_request", event=pull_request(OURS), GITHUB_API_URL=github.url
-    )
+    ran = runner.run(inputs, name="pull_request", event=pull_request(THEIRS), GITHUB_API_URL=github.url)
     assert ran.code == 0
     assert "::warning::the comment on the pull request was not written" in ran.log
     assert "Resource not accessible" in ran.log
@@ -207,7 +223,7 @@ def test_names_of_files_are_neither_commands_nor_markup(runner: Runner, inputs: 
     odd = runner.workspace / "::error::x"
     odd.mkdir()
     (odd / "| <b>` x").write_text("odd")
-    ran = runner.run({**inputs, "path": "::error::x", "dry-run": "true"})
+    ran = runner.run({**inputs, "path": "::error::x"}, name="pull_request", event=pull_request(THEIRS))
     assert ran.code == 0, ran.log
     before, _, rest = ran.log.partition("::stop-commands::")
     assert "::error::" not in before

@@ -127,7 +127,7 @@ def test_a_value_that_makes_no_sense_is_told_with_the_place_it_came_from(here: H
 
 
 def test_config_show_says_where_each_value_comes_from(here: Here, config: Path) -> None:
-    config.write_text("max-cost = 0.5\n[profiles.ci]\ncopies = 3\n", encoding="utf-8")
+    config.write_text('max-cost = 0.5\n[profiles.ci]\ncopies = 3\nkey = "keyring:ci"\n', encoding="utf-8")
     shown = here("config", "show", "--json", "--use", "ci", env={"FPIN_EXCLUDE": "*.tmp"}).json
     assert (shown["profile"], shown["profiles"]) == ("ci", ["ci"])
     found = {one["name"]: (one["value"], one["origin"]) for one in shown["settings"]}
