@@ -40,7 +40,9 @@ interop: $(BIN)/.installed
 
 # Prints Markdown; docs/benchmarks.md says what PEERS is.
 bench: $(BIN)/.installed
-	FPIN_BENCH_PEERS=$(PEERS) $(BIN)/python -m benchmarks
+	$(PYTHON) -m venv --clear build/bench
+	build/bench/bin/python -m pip install -qq --disable-pip-version-check .
+	FPIN_BENCH_PEERS=$(PEERS) FPIN_BENCH_COMMAND=$(CURDIR)/build/bench/bin/fpin $(BIN)/python -m benchmarks
 
 # The native code under the address and undefined-behaviour sanitizers; needs GCC or Clang.
 sanitize: $(BIN)/.installed
