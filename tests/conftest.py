@@ -12,9 +12,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import settings
 
 from fpin.devnet.world import World
 from tests.schemas import check_schema
+
+# No test looks at a clock, and Hypothesis' own deadline is one: on a busy machine it fails what is right.
+settings.register_profile("patient", deadline=None)
+settings.load_profile("patient")
 
 FIXTURES = Path(__file__).parent.parent / "fixtures"
 
