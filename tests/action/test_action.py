@@ -81,6 +81,19 @@ def test_a_push_is_stored_and_told_and_the_next_run_of_the_same_pays_nothing(
     assert len(tenant.on_chain(piece_cid)) == 2
 
 
+def test_a_session_key_is_enough_and_the_wallets_own_key_stays_at_home(
+    runner: Runner, tenant: Tenant, inputs: dict[str, str]
+) -> None:
+    file = runner.folder / "session.key"
+    assert tenant.here("session", "create", "--out", file).code == 0
+    inputs.pop("private-key")
+    ran = runner.run({**inputs, "session-key": file.read_text().strip(), "wallet-address": tenant.wallet})
+    assert (ran.code, ran.outputs["status"]) == (0, "stored"), ran.log
+    [piece_cid] = json.loads(ran.outputs["piece-cids"])
+    assert len(tenant.on_chain(piece_cid)) == 2
+    assert file.read_text().strip().removeprefix("0x") not in "\n".join(ran.log.splitlines()[2:])
+
+
 def test_the_key_is_masked_first_and_printed_nowhere_else(
     runner: Runner, tenant: Tenant, inputs: dict[str, str]
 ) -> None:

@@ -56,12 +56,15 @@ def test_the_github_workflow_builds_stores_and_uses_the_outputs(tenant: Tenant, 
     assert workflow["permissions"]["pull-requests"] == "write"
     runner = Runner(tmp_path / "runner", {"DEVNET_INFO_PATH": tenant.env["DEVNET_INFO_PATH"]})
     outputs: dict[str, dict[str, str]] = {}
+    file = tmp_path / "session.key"
+    assert tenant.here("session", "create", "--out", file).code == 0
+    given = {"secrets.FPIN_SESSION_KEY": file.read_text().strip(), "vars.FPIN_WALLET_ADDRESS": tenant.wallet}
 
     def expand(text: str) -> str:
         def value(found: re.Match[str]) -> str:
             expression = found[1]
-            if expression == "secrets.FPIN_PRIVATE_KEY":
-                return tenant.env["FPIN_PRIVATE_KEY"]
+            if expression in given:
+                return given[expression]
             if match := re.fullmatch(r"fromJson\(steps\.(\w+)\.outputs\.([\w-]+)\)\[0\]", expression):
                 return str(json.loads(outputs[match[1]][match[2]])[0])
             match = re.fullmatch(r"steps\.(\w+)\.outputs\.([\w-]+)", expression)
