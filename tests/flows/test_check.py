@@ -7,7 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from fpin.backends.filecoin import adding, backend
+from fpin.events import Event, Noted, RoutingAsked
 from fpin.flows import services as wiring
+from fpin.flows import status
+from fpin.flows.services import Services
 from fpin.routing import LOCAL
 from tests.cli.conftest import Tenant
 from tests.conftest import Outcome
@@ -126,3 +130,34 @@ def test_a_confirmation_is_asked_for_once_it_is_found(tenant: Tenant, note: Path
     assert tenant.here("check", root, "--json").json["confirmation"] is None
     tenant.world.indexer.faults.stopped = True
     assert tenant.here("check", root, "--confirm", "--json").json["confirmation"] is None
+
+
+def test_a_data_set_without_indexing_is_not_waited_for(
+    tenant: Tenant, note: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plain = (("source", "filecoin-pin"),)
+    monkeypatch.setattr(adding, "DATA_SET_METADATA", plain)
+    monkeypatch.setattr(backend, "DATA_SET_METADATA", plain)
+    added = tenant.here("add", note, "--copies", "1", "--json")
+    assert (added.code, added.json["routing"]["state"]) == (0, "skipped"), added.stderr
+    assert added.json["routing"]["attempts"] == 0
+    [finding] = {one["state"] for one in added.json["routing"]["findings"]}
+    assert finding == "not_expected"
+
+
+def test_an_interrupted_wait_says_what_asks_again(
+    tenant: Tenant, note: Path, services: Services, impatient: None
+) -> None:
+    tenant.world.indexer.faults.hold_ingest = True
+    root = tenant.here("add", note, "--copies", "1", "--json").json["root_cid"]
+    told: list[Event] = []
+
+    def interrupt(event: Event) -> None:
+        told.append(event)
+        if isinstance(event, RoutingAsked):
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        status.check(services, root, on_event=interrupt)
+    assert isinstance(told[-1], Noted)
+    assert f"fpin check {root} --network devnet" in told[-1].text

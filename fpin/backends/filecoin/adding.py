@@ -32,7 +32,8 @@ from fpin.store import ON_CHAIN, UNFINISHED, WAITING, Copy, Piece, Pin, Submissi
 
 # The reference client's own, to the letter: a data set is reused only when its metadata is exactly equal,
 # and every further one costs a reserve and a flat fee each month. So both tools share them (chain §3.3).
-DATA_SET_METADATA = (("source", "filecoin-pin"), ("withIPFSIndexing", ""))
+INDEXING = "withIPFSIndexing"  # providers advertise the pieces of data sets that have it, whatever its value
+DATA_SET_METADATA = (("source", "filecoin-pin"), (INDEXING, ""))
 
 RECORDING = 120.0  # seconds for a provider to take note of a data set that the chain already has
 

@@ -25,7 +25,7 @@ from fpin.backends.base import (
 )
 from fpin.backends.filecoin import accounting, removing, submissions
 from fpin.backends.filecoin.account import Account
-from fpin.backends.filecoin.adding import DATA_SET_METADATA
+from fpin.backends.filecoin.adding import DATA_SET_METADATA, INDEXING
 from fpin.backends.filecoin.checkup import checkup
 from fpin.backends.filecoin.forks import see_forks
 from fpin.backends.filecoin.moving import see_moves
@@ -34,7 +34,7 @@ from fpin.backends.filecoin.putting import Putting, drop_others
 from fpin.backends.source import PieceSource
 from fpin.chain.costs import CopyPlan, CopyQuote, billed_size, quote
 from fpin.chain.limits import check_piece_metadata
-from fpin.chain.provider_record import is_web_address
+from fpin.chain.provider_record import ProviderRecord, is_web_address
 from fpin.chain.records import Market
 from fpin.chain.selection import Candidate, Selection, find_reusable_data_set, select, select_data_sets
 from fpin.errors import ProviderError
@@ -54,6 +54,7 @@ class FilecoinBackend:
     def __init__(self, account: Account) -> None:
         self._account = account
         self._publishers: dict[int, Publisher] = {}
+        self._indexed: dict[int, bool] = {}  # by data set: whether its pieces are advertised
         self._paid: set[int] = set()  # payments that this run sent
 
     @property
@@ -387,8 +388,21 @@ class FilecoinBackend:
             service_url=record.service_url,
             piece_cid=PieceCid.parse(piece_cid),
             peer_id=from_capability(record.ipni_peer_id) if record.ipni_peer_id else None,
-            not_expected=None if record.ipni_ipfs else "the provider does not advertise IPFS content",
+            not_expected=self._never_advertised(record, copy),
         )
+
+    def _never_advertised(self, record: ProviderRecord, copy: Copy) -> str | None:
+        """Return why no indexer will ever list *copy*; None where one should."""
+        if not record.ipni_ipfs:
+            return "the provider does not advertise IPFS content"
+        if copy.data_set_id is None:
+            return None
+        if copy.data_set_id not in self._indexed:
+            data_set = self._account.chain.data_sets([copy.data_set_id]).get(copy.data_set_id)
+            self._indexed[copy.data_set_id] = data_set is None or INDEXING in data_set.metadata
+        if self._indexed[copy.data_set_id]:
+            return None
+        return f"data set {copy.data_set_id} was made without IPFS indexing"
 
     def peers(self, gate: Gate) -> Peers:
         network, http = self._account.chain.network, self._account.http
