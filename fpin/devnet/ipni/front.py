@@ -1,4 +1,4 @@
-"""A cache before an indexer, as `cid.contact` has one: it repeats what it answered, for long and to everybody.
+"""A cache before an indexer, as `cid.contact` has one: what it answered it repeats for long, to all.
 
 Keeps answers as the published configuration of that distribution does (spec routing-and-retrieval §4.1), and
 writes down which content it was asked for. Knows nothing of indexers: it stands before any application.
