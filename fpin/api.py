@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
 DEVNET = "devnet"
 
+Amount = Decimal | int | str  # of tokens, never a float
 Paths = str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
 
 
@@ -136,7 +137,11 @@ def add(
     wrap: bool = False,
     hidden: bool = False,
     exclude: Sequence[str] = (),
-    max_cost: Decimal | str | None = None,
+    max_cost: Amount | None = None,
+    auto_fund: bool = False,
+    min_runway_days: int = 0,
+    max_deposit: Amount | None = None,
+    max_balance: Amount | None = None,
     wait_for: str = "advertised",
     dry_run: bool = False,
     network: str | None = None,
@@ -145,12 +150,15 @@ def add(
 ) -> AddResult:
     """Store *paths* and wait until they are as far as *wait_for* says; several go into one directory.
 
-    Calling it again continues where the last call ended, and pays nothing twice. The result is not
-    ``complete`` where there are fewer copies than asked for or routing does not know them yet; everything
-    else that keeps it from being stored is raised as a `fpin.FpinError`.
+    Amounts are in tokens: of *max_cost* a month, of a deposit and of the balance after it for *auto_fund*,
+    which deposits what is missing. Calling it again continues where the last call ended, and pays nothing
+    twice. The result is not ``complete`` where there are fewer copies than asked for or routing does not
+    know them yet; everything else that keeps it from being stored is raised as a `fpin.FpinError`.
     """
     from fpin.backends.base import Wish
     from fpin.flows import add as flow
+    from fpin.flows.funding import Ceilings
+    from fpin.units import EPOCHS_PER_DAY
 
     named = len(set(providers or data_sets))
     wish = Wish(
@@ -158,13 +166,18 @@ def add(
         provider_ids=tuple(providers),
         exclude_provider_ids=tuple(exclude_providers),
         data_set_ids=tuple(data_sets),
+        runway=min_runway_days * EPOCHS_PER_DAY,
     )
     request = flow.AddRequest(
         content=_content(paths, name=name, wrap=wrap, hidden=hidden, exclude=exclude, profile=profile),
         wish=wish,
         name=name,
         metadata=tuple((metadata or {}).items()),
-        max_cost=None if max_cost is None else Decimal(max_cost),
+        max_cost=None if max_cost is None else _amount(max_cost, "max_cost"),
+        auto_fund=auto_fund,
+        ceilings=Ceilings(
+            max_deposit=_units(max_deposit, "max_deposit"), max_balance=_units(max_balance, "max_balance")
+        ),
         wait_for=wait_for,
         dry_run=dry_run,
     )
@@ -357,3 +370,19 @@ def _content(
 def _setting(key: str, use: str | None) -> str | None:
     found = config.setting(key, use=use)
     return None if found is None else str(found)
+
+
+def _amount(value: Amount, name: str) -> Decimal:
+    from fpin.units import parse_token
+
+    try:
+        parse_token(str(value))
+    except ValueError as exc:
+        raise UsageError(f"{name}={value!r} is not an amount", hint="such as '0.5'") from exc
+    return Decimal(value)
+
+
+def _units(value: Amount | None, name: str) -> int | None:
+    from fpin.units import parse_token
+
+    return None if value is None else parse_token(format(_amount(value, name), "f"))

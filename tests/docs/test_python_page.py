@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -66,3 +67,10 @@ def test_a_key_that_is_given_signs_and_is_never_shown(
         assert key.removeprefix("0x") not in repr(services)
     assert account is not None
     assert account.address == tenant.wallet
+
+
+def test_amounts_that_are_none_are_told_before_anything_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("max_cost", "max_deposit", "max_balance"):
+        amount: dict[str, Any] = {name: "lots"}
+        with pytest.raises(errors.UsageError, match=f"{name}='lots' is not an amount"):
+            fpin.add("absent", network="calibration", **amount)
