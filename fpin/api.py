@@ -18,7 +18,7 @@ from fpin.config import Config
 from fpin.errors import UsageError
 from fpin.events import OnEvent, Waiting, ignore
 from fpin.keys import SESSION, WALLET, Credentials, Keychain, Role, Secret, Source, find, given
-from fpin.settings import DEFAULT_NETWORK, folders, make_folder
+from fpin.settings import DEFAULT_NETWORK, JOBS, folders, make_folder
 
 if TYPE_CHECKING:
     from fpin.flows.add import AddResult, CostResult
@@ -142,6 +142,7 @@ def add(
     min_runway_days: int = 0,
     max_deposit: Amount | None = None,
     max_balance: Amount | None = None,
+    jobs: int = JOBS,
     wait_for: str = "advertised",
     dry_run: bool = False,
     network: str | None = None,
@@ -178,6 +179,7 @@ def add(
         ceilings=Ceilings(
             max_deposit=_units(max_deposit, "max_deposit"), max_balance=_units(max_balance, "max_balance")
         ),
+        jobs=jobs,
         wait_for=wait_for,
         dry_run=dry_run,
     )

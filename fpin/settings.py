@@ -13,6 +13,7 @@ from pathlib import Path
 from fpin.errors import LocalError
 
 DEFAULT_NETWORK = "mainnet"
+JOBS = 3  # pieces that are sent at a time
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

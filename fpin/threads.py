@@ -13,6 +13,7 @@ from typing import TypeVar
 
 T = TypeVar("T")
 
+NAME = "fpin crew"
 GRACE = 2.0  # seconds that threads have to come to a place where they can stop
 _LOOK = 0.1  # seconds between looks: a wait without an end cannot be interrupted on every system
 
@@ -78,7 +79,7 @@ class Crew:
                 self.stop()
 
         count = min(len(tasks), at_once or len(tasks))
-        threads = [threading.Thread(target=work, daemon=True) for _ in range(count)]
+        threads = [threading.Thread(target=work, name=NAME, daemon=True) for _ in range(count)]
         try:
             for thread in threads:
                 thread.start()

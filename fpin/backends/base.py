@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, Protocol
 
 from fpin.backends.source import PieceSource
+from fpin.settings import JOBS
 
 if TYPE_CHECKING:  # 50 ms to import, and `fpin cid` needs none of it
     from fpin import routing
@@ -18,8 +19,6 @@ if TYPE_CHECKING:  # 50 ms to import, and `fpin cid` needs none of it
     from fpin.events import OnEvent
     from fpin.routing import Gate, Peers
     from fpin.store import Copy, Payment, Pin
-
-JOBS = 3  # pieces that are sent at a time; each is read through a buffer of its own
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

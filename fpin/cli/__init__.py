@@ -7,7 +7,9 @@ import os
 import signal
 import sys
 from collections.abc import Sequence
+from types import FrameType
 
+from fpin.cli import exits
 from fpin.errors import FpinError
 
 
@@ -20,15 +22,27 @@ def main() -> None:
     gc.set_threshold(100_000, 20, 20)
     prepare()
     # Who is asked to end cleans up and tells what was done, as after Ctrl-C.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    for asked in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(asked, _interrupt)
     sys.exit(run(sys.argv[1:]))
+
+
+def _interrupt(_signum: int, _frame: FrameType | None) -> None:
+    """End orderly at the first signal; at a second one at once, as a kill would."""
+    for asked in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(asked, _leave)
+    raise KeyboardInterrupt
+
+
+def _leave(_signum: int, _frame: FrameType | None) -> None:
+    os._exit(exits.INTERRUPTED)  # what was written down is on disk
 
 
 def run(args: Sequence[str]) -> int:
     """Run one command and return its exit code; every failure ends here, in one sentence and a way out."""
     from click.exceptions import Abort, ClickException, NoArgsIsHelpError
 
-    from fpin.cli import deadline, exits
+    from fpin.cli import deadline
     from fpin.cli.app import app
     from fpin.cli.output import discard, flush, machine_error, mute, print_failure
 

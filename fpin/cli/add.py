@@ -12,7 +12,7 @@ from fpin.cli.declare import Option
 from fpin.cli.output import count, print_json, print_text, short
 from fpin.cli.session import Session
 from fpin.errors import UsageError
-from fpin.settings import DEFAULT_NETWORK
+from fpin.settings import DEFAULT_NETWORK, JOBS
 from fpin.units import EPOCHS_PER_DAY, format_epochs, parse_token
 
 if TYPE_CHECKING:
@@ -67,6 +67,7 @@ Name = Annotated[str | None, Option(help="Name of the pin; it is written on chai
 Metadata = Annotated[
     list[str] | None, Option(metavar="KEY=VALUE", help="Written beside each piece on chain.")
 ]
+Jobs = Annotated[int, Option(metavar="N", min=1, help="Pieces that are sent at a time.")]
 WaitFor = Annotated[str, Option(metavar="STATE", help="parked, confirmed, advertised or retrievable.")]
 DryRun = Annotated[
     bool, Option("--dry-run", "-n", help="Show places and price; read, sign and send nothing.")
@@ -92,6 +93,7 @@ def add(
     min_runway_days: MinRunwayDays = 0,
     max_deposit: MaxDeposit = None,
     max_balance: MaxBalance = None,
+    jobs: Jobs = JOBS,
     wait_for: WaitFor = "advertised",
     dry_run: DryRun = False,
     json: options.Json = False,
@@ -126,6 +128,7 @@ def add(
             max_cost=ceiling,
             auto_fund=auto_fund,
             ceilings=ceilings,
+            jobs=jobs,
             wait_for=wait_for,
             dry_run=dry_run,
         )

@@ -11,7 +11,7 @@ from fpin.cli.content import STDIN, standard_input
 from fpin.cli.declare import Argument, Option
 from fpin.cli.session import Session
 from fpin.errors import UsageError
-from fpin.settings import DEFAULT_NETWORK
+from fpin.settings import DEFAULT_NETWORK, JOBS
 
 
 def import_car(
@@ -37,6 +37,7 @@ def import_car(
     min_runway_days: add.MinRunwayDays = 0,
     max_deposit: add.MaxDeposit = None,
     max_balance: add.MaxBalance = None,
+    jobs: add.Jobs = JOBS,
     wait_for: add.WaitFor = "advertised",
     dry_run: add.DryRun = False,
     json: options.Json = False,
@@ -73,6 +74,7 @@ def import_car(
             max_cost=ceiling,
             auto_fund=auto_fund,
             ceilings=ceilings,
+            jobs=jobs,
             wait_for=wait_for,
             dry_run=dry_run,
         )

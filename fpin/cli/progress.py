@@ -76,10 +76,11 @@ class Lines(Printer):
     def __init__(self, *, verbose: bool = False) -> None:
         super().__init__()
         self._verbose = verbose
+        self._uploads = _Uploads()
         self._last_move = time.monotonic()
 
     def _show(self, event: Event) -> None:
-        if (move := _movement(event)) is not None:
+        if (move := _movement(self._uploads.whole(event))) is not None:
             label, done, total = move
             if time.monotonic() - self._last_move >= LINE_EVERY:
                 self._last_move = time.monotonic()
@@ -95,10 +96,11 @@ class Bars(Printer):
     def __init__(self, *, verbose: bool = False) -> None:
         super().__init__()
         self._verbose = verbose
+        self._uploads = _Uploads()
         self._bars: dict[str, tqdm[NoReturn]] = {}
 
     def _show(self, event: Event) -> None:
-        if (move := _movement(event)) is not None:
+        if (move := _movement(self._uploads.whole(event))) is not None:
             self._move(*move)
         elif (text := sentence(event, verbose=self._verbose)) is not None:
             if not self._bars:
@@ -124,6 +126,7 @@ class Bars(Printer):
                 dynamic_ncols=True,
                 file=sys.stderr,
             )
+        bar.total = total
         bar.update(done - bar.n)
         if done == total:
             self._bars.pop(label).close()
@@ -131,6 +134,25 @@ class Bars(Printer):
     def close(self) -> None:
         while self._bars:
             self._bars.popitem()[1].close()
+
+
+class _Uploads:
+    """Several pieces go to a provider at a time; for the eye they are one movement."""
+
+    def __init__(self) -> None:
+        self._pieces: dict[int, dict[str, events.Uploading]] = {}
+
+    def whole(self, event: Event) -> Event:
+        """Return an upload with the bytes of all pieces that this provider gets; other events as they are."""
+        if not isinstance(event, events.Uploading):
+            return event
+        pieces = self._pieces.setdefault(event.provider_id, {})
+        pieces[event.piece_cid] = event
+        return dataclasses.replace(
+            event,
+            done=sum(piece.done for piece in pieces.values()),
+            total=sum(piece.total for piece in pieces.values()),
+        )
 
 
 def choose(*, json_output: bool, quiet: bool, verbose: bool) -> Printer:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 
 from fpin import events
-from fpin.backends.base import JOBS, Cost, Offer, Wish
+from fpin.backends.base import Cost, Offer, Wish
 from fpin.errors import UsageError
 from fpin.events import OnEvent, ignore
 from fpin.flows.funding import Ceilings, grant
@@ -18,6 +18,7 @@ from fpin.flows.route import NOT_ASKED, RoutingReport, check_routing, urls
 from fpin.flows.services import Services
 from fpin.flows.sources import Hashed, LaidOut, Source
 from fpin.ipld.cid import format_cid
+from fpin.settings import JOBS
 from fpin.store import ON_CHAIN, UNDER_WAY, Copy, CopyState, NewPiece, Pin
 from fpin.units import format_token
 

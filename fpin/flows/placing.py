@@ -12,12 +12,13 @@ from dataclasses import dataclass, field, replace
 from decimal import Decimal
 
 from fpin import events
-from fpin.backends.base import JOBS, Cost, Failed, Offer, Place, Wish
+from fpin.backends.base import Cost, Failed, Offer, Place, Wish
 from fpin.backends.source import PieceSource
 from fpin.errors import PermissionMissing, ProviderError, Unaffordable
 from fpin.events import OnEvent
 from fpin.flows.funding import Ceilings, grant, top_up
 from fpin.flows.services import Services
+from fpin.settings import JOBS
 from fpin.store import ON_CHAIN, CopyState, Payment, Pin
 from fpin.units import format_token, parse_token, short_token
 

@@ -20,6 +20,7 @@ from fpin.pack.tree import SYMLINK
 from fpin.piece import PieceCid
 
 _BATCH = 16 * (2**20 + 40)  # bytes of sections made at a time: sixteen leaves are hashed side by side
+_LEAST = 2 * (2**20 + 40)  # of them, however many pieces are read at once
 _MAX_BLOCKS = 2048  # and no more blocks than that
 # Bytes given out at a time. Of 2**20 sending costs a third more: they are no longer in the cache by then.
 _CHUNK = 2**18
@@ -60,7 +61,7 @@ class PackedPiece:
         """Bytes of the CAR."""
         return self.piece_cid.payload_size
 
-    def open(self, offset: int = 0) -> Iterator[bytes]:
+    def open(self, offset: int = 0, *, at_once: int = 1) -> Iterator[bytes]:
         """Yield the bytes of the CAR from *offset* on, in chunks of up to 256 KiB.
 
         Raises SourceChanged or SourceError, naming the file, before anything is yielded that is not what was
@@ -71,9 +72,10 @@ class PackedPiece:
             offset = self.layout.header_size
         block = self._block_at(offset)
         skip = offset - self._position(block)
-        buffer = bytearray(min(_BATCH, self.size))
+        size = max(_BATCH // at_once, _LEAST)
+        buffer = bytearray(min(size, self.size))
         for start, stop in self._kept_runs(block):
-            for low, high in batches(self.layout, start, stop, _BATCH, _MAX_BLOCKS):
+            for low, high in batches(self.layout, start, stop, size, _MAX_BLOCKS):
                 for part in self._sections(low, high, buffer):
                     for position in range(skip, len(part), _CHUNK):
                         yield bytes(part[position : position + _CHUNK])

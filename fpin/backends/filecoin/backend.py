@@ -8,7 +8,6 @@ from dataclasses import replace
 
 from fpin import events, routing
 from fpin.backends.base import (
-    JOBS,
     AccountReport,
     DataSetReport,
     Failed,
@@ -44,6 +43,7 @@ from fpin.provider.api import ProviderApi
 from fpin.provider.results import PieceStatus
 from fpin.routing import Gate, Indexer, Peers, Publisher
 from fpin.routing.peer_id import from_capability
+from fpin.settings import JOBS
 from fpin.store import ON_CHAIN, UNDER_WAY, Copy, Payment, Pin
 from fpin.units import format_token
 
