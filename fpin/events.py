@@ -48,6 +48,7 @@ class Quoted(Event):
     copies: int
     per_month: str  # decimal amounts of `token`
     flat_per_month: str  # the part of it that does not grow with size
+    earlier_fees: str  # of earlier removals, which become due with this
     fees: str
     locked: str
     token: str

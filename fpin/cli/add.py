@@ -182,10 +182,9 @@ def cost(
 
 def _show_cost(result: CostResult) -> None:
     cost = result.cost
-    print_text(
-        f"a month   {short(cost.per_month)} {cost.token}, {short(cost.flat_per_month)} of it flat for "
-        f"{count(result.new_data_sets, 'new data set')}"
-    )
+    new = f" for {count(result.new_data_sets, 'new data set')}" if result.new_data_sets else ""
+    flat = f", {short(cost.flat_per_month)} of it flat{new}" if parse_token(cost.flat_per_month) else ""
+    print_text(f"a month   {short(cost.per_month)} {cost.token}{flat}")
     print_text(f"fees now  {short(cost.fees)} {cost.token}")
     if parse_token(cost.earlier_fees):
         print_text(f"          {short(cost.earlier_fees)} {cost.token} of earlier removals becomes due too")
@@ -259,15 +258,9 @@ def ceilings_of(max_deposit: str | None, max_balance: str | None) -> Ceilings:
     from fpin.flows.funding import Ceilings
 
     return Ceilings(
-        max_deposit=_units(max_deposit, "--max-deposit"), max_balance=_units(max_balance, "--max-balance")
+        max_deposit=None if max_deposit is None else options.usdfc(max_deposit, "--max-deposit"),
+        max_balance=None if max_balance is None else options.usdfc(max_balance, "--max-balance"),
     )
-
-
-def _units(text: str | None, option: str) -> int | None:
-    try:
-        return None if text is None else parse_token(text)
-    except ValueError as exc:
-        raise UsageError(f"{option} {text!r} is not an amount", hint="a number such as 2.5") from exc
 
 
 def pairs_of(texts: list[str] | None) -> tuple[tuple[str, str], ...]:

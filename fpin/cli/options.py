@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import Annotated
 
 from fpin.cli.declare import Argument, Option
+from fpin.errors import UsageError
+from fpin.units import parse_token
 
 Network = Annotated[
     str,
@@ -37,3 +39,12 @@ Sources = Annotated[
 Wrap = Annotated[
     bool, Option("--wrap", help="Put a single PATH into a directory too, so that its name is kept.")
 ]
+
+
+def usdfc(text: str, option: str | None = None) -> int:
+    """Return the base units of an amount on the command line, named *option* where it is one's."""
+    try:
+        return parse_token(text)
+    except ValueError as exc:
+        named = f"{option} {text!r}" if option else repr(text)
+        raise UsageError(f"{named} is not an amount of USDFC", hint="a number such as 2.5") from exc

@@ -80,7 +80,7 @@ def payments_setup(
     """
     from fpin.flows import payments as flow
 
-    amount = amount_of(deposit)
+    amount = options.usdfc(deposit)
     session = Session(network=network, rpc_url=rpc_url, json=json)
     with session.printer() as printer, session.services(printer) as services:
         result = flow.setup(services, amount, on_event=printer)
@@ -176,17 +176,9 @@ def payments_fund(
         return _tell(services, result, json)
 
 
-def amount_of(text: str) -> int:
-    """Return the base units of an amount on the command line."""
-    try:
-        return parse_token(text)
-    except ValueError as exc:
-        raise UsageError(f"{text!r} is not an amount of USDFC", hint="a number such as 2.5") from exc
-
-
 def positive(text: str, says: str) -> int:
     """Return the base units of an amount that has to be something; *says* what is wrong with 0."""
-    amount = amount_of(text)
+    amount = options.usdfc(text)
     if not amount:
         raise UsageError(says, hint="name how much, such as 2.5")
     return amount

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, NoReturn, Self
 from fpin import events
 from fpin.cli.output import count, short
 from fpin.events import Event
-from fpin.units import format_size
+from fpin.units import format_size, parse_token
 
 if TYPE_CHECKING:
     from tqdm import tqdm
@@ -251,11 +251,12 @@ def _quoted(event: events.Quoted) -> str:
         f"{count(event.copies, 'copy', 'copies')}: {short(event.per_month)} {event.token} a month, "
         f"{short(event.fees)} in fees now, {short(event.locked)} locked while stored"
     )
-    if event.new_data_sets:
-        flat = f"{short(event.flat_per_month)} a month of it flat"
-        text += f" ({count(event.new_data_sets, 'new data set')}, {flat})"
-
-    return text
+    if parse_token(event.earlier_fees):
+        text += f", {short(event.earlier_fees)} of earlier removals becomes due"
+    more = [count(event.new_data_sets, "new data set")] if event.new_data_sets else []
+    if parse_token(event.flat_per_month):
+        more.append(f"{short(event.flat_per_month)} a month of it flat")
+    return f"{text} ({', '.join(more)})" if more else text
 
 
 def _payment(event: events.PaymentSent) -> str:

@@ -188,6 +188,7 @@ def quoted(offer: Offer, on_event: OnEvent) -> None:
             copies=len(offer.places),
             per_month=offer.cost.per_month,
             flat_per_month=offer.cost.flat_per_month,
+            earlier_fees=offer.cost.earlier_fees,
             fees=offer.cost.fees,
             locked=offer.cost.locked,
             token=offer.cost.token,

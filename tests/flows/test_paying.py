@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
@@ -13,7 +14,7 @@ from fpin.chain.node import Node
 from fpin.chain.signer import Signer, Transaction
 from fpin.chain.wallet import Replaced, Wallet
 from fpin.errors import ChainError, FpinError, NodeUnavailable, Unaffordable, Unavailable
-from fpin.events import Confirming, Event, Noted, PaymentSent
+from fpin.events import Event, Noted, PaymentSent
 from fpin.flows import payments
 from fpin.flows.services import Services
 from fpin.keys import Secret
@@ -81,31 +82,20 @@ def till(services: Services, tenant: Tenant, monkeypatch: pytest.MonkeyPatch) ->
     till.faults.drop = till.faults.starve = till.faults.flaps = 0
 
 
-def dies(call: Callable[..., Any]) -> Callable[..., Any]:
-    """The process ends right after *call*."""
+@contextmanager
+def dying(monkeypatch: pytest.MonkeyPatch, *, sent: bool) -> Iterator[None]:
+    """The run ends where it sends its transaction: right after, or with *sent* false right before."""
+    send = Node.send_raw
 
-    def last(*args: Any, **kwargs: Any) -> None:
-        call(*args, **kwargs)
+    def last(node: Node, raw: bytes) -> str:
+        if sent:
+            send(node, raw)
         raise KeyboardInterrupt
 
-    return last
-
-
-def test_the_wait_for_a_payment_is_told_epoch_by_epoch(
-    till: Till, tenant: Tenant, services: Services, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    backend = services.backend
-    assert isinstance(backend, FilecoinBackend)
-    monkeypatch.setattr(backend._account.chain.rpc, "sleep", lambda seconds: tenant.world.chain.mine())
-    till.faults.selector, till.faults.drop = DEPOSIT, 3
-    epoch = tenant.world.chain.epoch
-    result = till.deposit()
-    told = [event for event in till.told if isinstance(event, Confirming)]
-    assert [event.waited for event in told] == [1, 2]
-    assert {event.tx for event in told} == {result.tx}
-    assert told[0].what == "a deposit of 5 USDFC"
-    assert told[0].epoch > epoch
-    assert till.moved == FIVE
+    with monkeypatch.context() as patch:
+        patch.setattr(Node, "send_raw", last)
+        with pytest.raises(KeyboardInterrupt):
+            yield
 
 
 # What a run that ended too early leaves to the next one
@@ -114,10 +104,8 @@ def test_the_wait_for_a_payment_is_told_epoch_by_epoch(
 def test_a_deposit_that_was_executed_and_not_seen_is_not_made_again(
     till: Till, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with monkeypatch.context() as patch:
-        patch.setattr(Node, "send_raw", dies(Node.send_raw))
-        with pytest.raises(KeyboardInterrupt):
-            till.deposit()
+    with dying(monkeypatch, sent=True):
+        till.deposit()
     result = till.deposit()
     assert [result.tx] == till.sent
     assert till.moved == FIVE
@@ -133,10 +121,8 @@ def test_a_deposit_that_was_executed_and_not_seen_is_not_made_again(
 def test_a_deposit_that_was_never_sent_is_made_under_the_same_number(
     till: Till, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with monkeypatch.context() as patch:
-        patch.setattr(Node, "send_raw", dies(lambda *_: None))
-        with pytest.raises(KeyboardInterrupt):
-            till.deposit()
+    with dying(monkeypatch, sent=False):
+        till.deposit()
     nonce = till.chain.node.executed_nonces(till.wallet)
     till.deposit()
     assert till.chain.node.executed_nonces(till.wallet) == nonce + 1
@@ -150,29 +136,23 @@ def test_a_deposit_that_was_never_sent_is_made_under_the_same_number(
 def test_another_amount_is_another_deposit_and_the_earlier_one_is_told(
     till: Till, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with monkeypatch.context() as patch:
-        patch.setattr(Node, "send_raw", dies(Node.send_raw))
-        with pytest.raises(KeyboardInterrupt):
-            till.deposit()
+    with dying(monkeypatch, sent=True):
+        till.deposit()
     till.deposit(7 * ONE_TOKEN)
     assert till.moved == 12 * ONE_TOKEN
     assert "5 USDFC in transaction" in till.notes
 
 
 def test_a_withdrawal_is_not_made_twice_either(till: Till, monkeypatch: pytest.MonkeyPatch) -> None:
-    with monkeypatch.context() as patch:
-        patch.setattr(Node, "send_raw", dies(Node.send_raw))
-        with pytest.raises(KeyboardInterrupt):
-            till.withdraw(FIVE)
+    with dying(monkeypatch, sent=True):
+        till.withdraw(FIVE)
     till.withdraw(FIVE)
     assert till.moved == -FIVE
 
 
 def test_a_deposit_under_way_is_waited_for(till: Till, monkeypatch: pytest.MonkeyPatch) -> None:
-    with monkeypatch.context() as patch:
-        patch.setattr(Node, "send_raw", dies(Node.send_raw))
-        with pytest.raises(KeyboardInterrupt):
-            till.deposit()
+    with dying(monkeypatch, sent=True):
+        till.deposit()
     receipt, asked = Node.receipt, []
 
     def late(node: Node, tx: str) -> Any:
@@ -187,10 +167,8 @@ def test_a_deposit_under_way_is_waited_for(till: Till, monkeypatch: pytest.Monke
 
 
 def test_a_number_that_something_else_has_taken_is_told(till: Till, monkeypatch: pytest.MonkeyPatch) -> None:
-    with monkeypatch.context() as patch:
-        patch.setattr(Node, "send_raw", dies(lambda *_: None))
-        with pytest.raises(KeyboardInterrupt):
-            till.deposit()
+    with dying(monkeypatch, sent=False):
+        till.deposit()
     Wallet(till.chain, till.signer).approve_service()  # from another program
     till.deposit()
     assert till.moved == FIVE
@@ -200,10 +178,8 @@ def test_a_number_that_something_else_has_taken_is_told(till: Till, monkeypatch:
 def test_nothing_is_sent_while_something_else_waits_under_a_lost_number(
     till: Till, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with monkeypatch.context() as patch:
-        patch.setattr(Node, "send_raw", dies(lambda *_: None))
-        with pytest.raises(KeyboardInterrupt):
-            till.deposit()
+    with dying(monkeypatch, sent=False):
+        till.deposit()
     following = Node.next_nonce
     monkeypatch.setattr(Node, "next_nonce", lambda node, address: following(node, address) + 1)
     with pytest.raises(Unavailable, match="another transaction of the wallet waits under its number"):
