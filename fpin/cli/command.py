@@ -134,9 +134,7 @@ class Command(click.Command):
         try:
             return super().invoke(ctx)
         except UsageError as error:
-            named = [
-                option for option in options_of(self) if f"--{long_name(option)} " in f"{error.message} "
-            ]
+            named = [option for option in options_of(self) if _is_about(error, option, ctx)]
             places = [
                 f"--{long_name(one)} is from {place}" for one in named if (place := origin_of(ctx, one))
             ]
@@ -154,6 +152,24 @@ class Group(click.Group):
 
     def list_commands(self, _ctx: click.Context) -> list[str]:
         return list(self._places)
+
+    def get_short_help_str(self, limit: int = 45) -> str:  # noqa: ARG002  (lines are wrapped, not cut off)
+        """Return the help, which is one sentence."""
+        return self.help or ""
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find a command; one that is not there is told with the one that was probably meant."""
+        try:
+            return super().resolve_command(ctx, args)
+        except click.UsageError as error:
+            import difflib
+
+            near = difflib.get_close_matches(args[0], self.list_commands(ctx), n=1)
+            if not near:
+                raise
+            raise click.UsageError(f"{error.message} Did you mean {near[0]!r}?", ctx) from error
 
     def get_command(self, _ctx: click.Context, cmd_name: str) -> click.Command | None:
         place = self._places.get(cmd_name)
@@ -184,6 +200,13 @@ def origin_of(ctx: click.Context, option: click.Option) -> str | None:
         setting = config.settings[long_name(option)]
         return f"{setting.origin} ({setting.key})"
     return None
+
+
+def _is_about(error: UsageError, option: click.Option, ctx: click.Context) -> bool:
+    """Tell whether *error* names an option, or shows the value that it has."""
+    value = ctx.params.get(option.name or "")
+    shown = isinstance(value, str) and repr(value) in error.message
+    return shown or f"--{long_name(option)} " in f"{error.message} "
 
 
 def options_of(command: click.Command) -> Iterator[click.Option]:

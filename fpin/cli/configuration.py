@@ -92,5 +92,5 @@ def _settings(ctx: click.Context, config: Config) -> Iterator[SettingReport]:
             yield SettingReport(name=name, value=value, origin=str(option.envvar))
         elif found is not None:
             yield SettingReport(name=name, value=str(found.value), origin=found.origin)
-        elif isinstance(option.default, (str, int)) and option.default is not False:
+        elif isinstance(option.default, (str, int)) and option.default not in (False, ""):
             yield SettingReport(name=name, value=str(option.default), origin="default")

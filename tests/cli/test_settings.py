@@ -122,6 +122,8 @@ def test_a_value_that_makes_no_sense_is_told_with_the_place_it_came_from(here: H
     from_env = here("add", config.parent, env={"FPIN_MAX_COST": "lots"})
     assert from_env.code == 2
     assert "--max-cost is from FPIN_MAX_COST" in from_env.stderr
+    unknown = here("add", config.parent, env={"FPIN_WAIT_FOR": "for ever"})
+    assert "--wait-for is from FPIN_WAIT_FOR" in unknown.stderr
     not_a_number = here("add", config.parent, env={"FPIN_COPIES": "many"})
     assert "Invalid value for FPIN_COPIES" in not_a_number.stderr
 
@@ -182,3 +184,8 @@ def test_quiet_leaves_only_failures(fpin: Fpin, tmp_path: Path) -> None:
     done = fpin("devnet", "info", "--quiet")
     assert (done.code, done.stdout) == (1, "")
     assert done.stderr.startswith("fpin: ")
+
+
+def test_a_command_that_is_not_there_is_told_with_what_was_probably_meant(here: Here) -> None:
+    assert "Did you mean 'status'?" in here("statsu").stderr
+    assert "Did you mean 'withdraw'?" in here("payments", "withdrw").stderr
