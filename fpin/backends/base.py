@@ -68,6 +68,7 @@ class Funding:
     required: int  # with less the first transaction is refused
     deposit: int  # that, a little to spare, and what the runway wished for takes
     approve: bool  # the storage service must be allowed to use the account first
+    limited: bool  # it is allowed to, within limits that somebody set and that this goes beyond
     funds: int  # what is deposited now
     wallet: int  # what could be
     ticket: int

@@ -176,7 +176,7 @@ class Wallet:
                 raise Replaced(
                     f"{doing}: transaction {tx_hash} was replaced by another one of the wallet's, "
                     f"number {nonce}",
-                    hint="look at the account before trying again",
+                    hint="run it again: it looks at the account anew",
                     tx=tx_hash,
                 )
             if fate == "lost" and raw is not None:
@@ -231,7 +231,7 @@ class Wallet:
         except NodeUnavailable as exc:
             raise NodeUnavailable(
                 f"{doing}: {exc.message}",
-                hint=f"transaction {tx_hash} may be under way: look at the account before trying again",
+                hint=f"transaction {tx_hash} may be under way: the same command looks for it first",
                 tx=tx_hash,
             ) from exc
 

@@ -45,7 +45,7 @@ class Means:
                 hint="raise --max-cost, or ask for fewer copies",
                 per_month=exactly,
             )
-        if self.auto_fund:
+        if self.auto_fund and not offer.funding.limited:  # whoever set limits has not agreed to lifting them
             grant(offer.funding, self.ceilings, offer.cost.token)
         elif offer.shortfalls:
             raise Unaffordable(

@@ -18,7 +18,9 @@ LIMITS = st.none() | AMOUNTS
 
 
 def funding(*, required: int = 0, deposit: int, funds: int = 0, wallet: int = 10**30) -> Funding:
-    return Funding(required=required, deposit=deposit, approve=False, funds=funds, wallet=wallet, ticket=0)
+    return Funding(
+        required=required, deposit=deposit, approve=False, limited=False, funds=funds, wallet=wallet, ticket=0
+    )
 
 
 @pytest.mark.parametrize("case", load("funding.json")["ceilings"])

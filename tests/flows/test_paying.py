@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,11 +12,14 @@ import pytest
 from fpin.backends.filecoin import FilecoinBackend
 from fpin.chain.abi import function
 from fpin.chain.node import Node
+from fpin.chain.records import MAX_UINT256
 from fpin.chain.signer import Signer, Transaction
 from fpin.chain.wallet import Replaced, Wallet
 from fpin.errors import ChainError, FpinError, NodeUnavailable, Unaffordable, Unavailable
 from fpin.events import Event, Noted, PaymentSent
 from fpin.flows import payments
+from fpin.flows.add import AddRequest, add
+from fpin.flows.packing import Content
 from fpin.flows.services import Services
 from fpin.keys import Secret
 from fpin.store import PaymentState
@@ -273,6 +277,22 @@ def test_a_node_that_fails_now_and_then_changes_no_number(till: Till, every: int
             continue
     till.faults.flaps = 0
     assert {parse_token(funds) for funds in seen} == {till.balance()[1]}
+
+
+# Limits that somebody set
+
+
+def test_auto_fund_lifts_no_limits_of_the_approval(till: Till, tmp_path: Path) -> None:
+    path = tmp_path / "note"
+    path.write_text(f"{till.wallet}\n" * 20)
+    Wallet(till.chain, till.signer)._set_approval(True, MAX_UINT256, ONE_TOKEN // 10, 86400)
+    request = AddRequest(content=Content(paths=(path,)), auto_fund=True, wait_for="confirmed")
+    with pytest.raises(Unaffordable, match="lockup allowance is used up") as caught:
+        add(till.services, request)
+    assert "fpin payments setup" in (caught.value.hint or "")
+    assert till.chain.approval(till.wallet).lockup_allowance == ONE_TOKEN // 10
+    payments.setup(till.services, 0)
+    assert add(till.services, request).complete
 
 
 # Two at once

@@ -75,10 +75,12 @@ def share(copy: CopyQuote) -> Cost:
 
 
 def funding(priced: Quote, state: PayerState) -> Funding:
+    problems = priced.approval_problems if priced.copies else ()
     return Funding(
         required=priced.shortfall,
         deposit=priced.deposit,
-        approve=bool(priced.copies) and bool(priced.approval_problems),
+        approve="not-approved" in problems,
+        limited=bool(problems) and "not-approved" not in problems,
         funds=state.account.funds,
         wallet=priced.wallet,
         ticket=state.permit_nonce,
