@@ -37,7 +37,7 @@ def main(env: Mapping[str, str] | None = None) -> int:
     for secret in inputs.secrets.values():
         # With and without the prefix: whoever prints one prints either.
         for form in {secret, secret.removeprefix("0x")}:
-            _say(f"::add-mask::{form}")
+            _say(f"::add-mask::{_one_line(form)}")
     event = read_event(env)
     code, report = _pack(inputs, event, env) if event.distrust else _store(inputs, env)
     _write(env, "GITHUB_OUTPUT", "".join(_output(name, value) for name, value in outputs(report).items()))
@@ -98,7 +98,8 @@ def _report(inputs: Inputs, result: Mapping[str, Any], code: int, *, paid: bool)
     elif code == exits.PARTIAL:
         status = "partial"
     else:
-        status = "stored" if paid else "already-stored"
+        sent = any(copy["uploaded"] for piece in result["pieces"] for copy in piece["copies"])
+        status = "stored" if paid or sent else "already-stored"
     return Report(path=inputs.path, status=status, network=result["network"], result=result)
 
 

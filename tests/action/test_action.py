@@ -226,7 +226,7 @@ def test_filecoin_pins_names_mean_what_they_mean_there(
 def test_a_car_is_stored_as_it_is(runner: Runner, tenant: Tenant, inputs: dict[str, str]) -> None:
     car = runner.workspace / "build.car"
     assert tenant.here("pack", runner.workspace / "dist", "-o", car).code == 0
-    ran = runner.run({**inputs, "path": "build.car", "copies": "1"})
+    ran = runner.run({**inputs, "path": "build.car", "copies": "1", "wait-for": "confirmed"})
     assert (ran.code, ran.outputs["root-cid"], ran.outputs["status"]) == (0, ROOT, "stored"), ran.log
     fork = runner.run({**inputs, "path": "build.car"}, name="pull_request", event=pull_request(THEIRS))
     assert (fork.code, fork.outputs["root-cid"], fork.outputs["status"]) == (0, ROOT, "fork"), fork.log
