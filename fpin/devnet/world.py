@@ -95,11 +95,13 @@ class World:
         epoch_ms: int = 1000,
         mode: Mode = "embedded",
         tune: Callable[[Genesis], Genesis] | None = None,
+        announce_to: Sequence[str] = (),
     ) -> Iterator[World]:
         """Serve the devnet of *folder*, a new one if nothing is there, until the block ends.
 
         One epoch passes every *epoch_ms* milliseconds; 0: only in `mine`. *tune* changes how a new chain
-        begins and means nothing for one that exists. Raises FolderInUse when another process serves it.
+        begins and means nothing for one that exists. *announce_to* are URLs of further indexers, which the
+        providers tell of their advertisements too. Raises FolderInUse when another process serves it.
         """
         with ExitStack() as stack:
             stack.enter_context(hold_folder(folder))
@@ -110,7 +112,7 @@ class World:
             stack.callback(chain.close)
             contracts = info.contracts_of(chain.contracts)
             keys = [account.key for account in PROVIDERS]
-            world = cls._assemble(stack, folder, urls, chain, keys, contracts, urls.chain)
+            world = cls._assemble(stack, folder, urls, chain, keys, contracts, urls.chain, announce_to)
             world._serve(stack, sockets)
             document = info.make_info(
                 contracts=contracts,
@@ -176,6 +178,7 @@ class World:
         keys: Sequence[bytes],
         contracts: Mapping[str, str],
         rpc_url: str,
+        announce_to: Sequence[str] = (),
     ) -> World:
         providers = []
         for name, url, key in zip(_provider_names(len(keys)), urls.providers, keys, strict=True):
@@ -185,7 +188,7 @@ class World:
                 rpc_url=rpc_url,
                 contracts=contracts,
                 service_url=url,
-                indexer_urls=[urls.indexer],
+                indexer_urls=[urls.indexer, *announce_to],
             )
             stack.callback(provider.close)
             providers.append(provider)

@@ -62,7 +62,7 @@ class GoProgram:
         (folder / "go.mod").write_text("\n".join(lines))
         (folder / "go.sum").unlink(missing_ok=True)
         done = subprocess.run(
-            ["go", "build", "-mod=mod", "-trimpath", "-o", str(self.installed), self.package],
+            ["go", "build", "-mod=mod", "-o", str(self.installed), self.package],
             cwd=folder,
             env={**os.environ, "CGO_ENABLED": "0", "GOFLAGS": "", "GOWORK": "off"},
             capture_output=True,
