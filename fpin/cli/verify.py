@@ -58,7 +58,7 @@ def _show(result: VerifyResult) -> None:
     print_text(f"blocks    {result.blocks}, {chosen}")
     for verdict in result.providers:
         name = "routing's" if verdict.provider_id is None else f"provider {verdict.provider_id}"
-        print_text(f"{name:<10}{verdict.provider_url}: {_words(verdict)}")
+        print_text(f"{name:<10} {verdict.provider_url}: {_words(verdict)}")
         for cid in verdict.missing_cids:
             print_text(f"  missing {cid}")
     for cid in result.lost:

@@ -43,7 +43,7 @@ def get(
     span: str | None = None,
     on_event: OnEvent = ignore,
 ) -> GetResult:
-    """Fetch *what* (``CID``, ``CID/path``, or a pin's name or path) and write it to *out*.
+    """Fetch *what* (``CID``, or a pin's name or path, and a ``/path`` in it) and write it to *out*.
 
     *out* None is a path in the working directory called as the content; it must not exist. *span*, such as
     ``0:99``, is the part of a file to fetch, both ends included. Nothing that was not verified reaches its
@@ -105,14 +105,31 @@ def probe(services: Services, pin: Pin, *, on_event: OnEvent = ignore) -> bool:
 
 
 def located(services: Services, what: str) -> tuple[bytes, str, Pin | None]:
-    """Return the root CID of *what*, the path below it, and the pin, if it is one of ours."""
+    """Return the root CID of *what*, the path below it, and the pin, if it is one of ours.
+
+    A pin's name or path may be followed by a path inside the content; the longest one that there is counts.
+    """
     text, _, inside = what.removeprefix("ipfs://").removeprefix("/ipfs/").partition("/")
     try:
         root_cid = parse_cid(text)
     except ValueError:
-        pin = resolve(services.store, services.backend.chain_id, what).pin
-        return pin.root_cid, "", pin
+        pin, inside = _pinned(services, what)
+        return pin.root_cid, inside, pin
     return root_cid, inside, services.store.pin_of_root(services.backend.chain_id, root_cid)
+
+
+def _pinned(services: Services, what: str) -> tuple[Pin, str]:
+    chain_id = services.backend.chain_id
+    try:
+        return resolve(services.store, chain_id, what).pin, ""
+    except NotFound as exc:
+        name, slash, inside = what.rpartition("/")
+        while slash and name and "matches" not in exc.values:
+            with contextlib.suppress(NotFound):
+                return resolve(services.store, chain_id, name).pin, inside
+            name, slash, last = name.rpartition("/")
+            inside = f"{last}/{inside}"
+        raise
 
 
 def _default_name(root_cid: bytes, inside: str, pin: Pin | None) -> Path:

@@ -294,12 +294,20 @@ def _announcement(copy: Copy, head: bytes, heard: Announced) -> Announcement:
 
 
 def _held_before(pin: Pin, result: RoutingResult) -> list[str]:
-    """Say of pieces that a provider may have had that there is no advertisement of this add (gotcha G6)."""
+    """Say of pieces that are not listed, and may have been there before, that nobody advertises them anew.
+
+    Gotcha G6. Where they are listed, the record of the earlier advertisement is as good as any.
+    """
+    waiting = {
+        finding.copy.provider_id
+        for finding in result.findings
+        if finding.state not in ("found", "not_expected")
+    }
     had = {copy.provider_id for copy in pin.copies if not copy.uploaded}
     return [
         f"Provider {provider_id} did not get the piece from here: one that it had before is not advertised "
         "again, and the record of its earlier advertisement counts."
-        for provider_id in sorted({finding.copy.provider_id for finding in result.findings} & had)
+        for provider_id in sorted(waiting & had)
     ]
 
 

@@ -62,6 +62,19 @@ def test_a_part_of_a_file_is_printed_or_written(tenant: Tenant, video: Path, tmp
     assert not (tmp_path / "no").exists()
 
 
+def test_a_path_inside_goes_with_a_name_and_with_a_path_too(tenant: Tenant, tmp_path: Path) -> None:
+    folder = tmp_path / "folder"
+    (folder / "sub").mkdir(parents=True)
+    (folder / "sub" / "x.txt").write_text(tenant.wallet)
+    assert tenant.here("add", folder, "--copies", "1", "--name", "my site").code == 0
+    for number, what in enumerate(("my site/sub/x.txt", f"{folder}/sub/x.txt")):
+        out = tmp_path / f"out{number}"
+        assert tenant.here("get", what, "-o", out).code == 0
+        assert out.read_text() == tenant.wallet
+    for what in ("my site/sub/y.txt", "no site/sub/x.txt", "my site/sub/x.txt/deeper"):
+        assert tenant.here("get", what, "-o", tmp_path / "no").code == 1
+
+
 def test_a_large_file_comes_from_both_providers(tenant: Tenant, video: Path, tmp_path: Path) -> None:
     root = stored(tenant, video)
     got = tenant.here("get", root, "-o", tmp_path / "back", "--json")

@@ -58,14 +58,19 @@ def test_g5_a_provider_that_lost_its_index_keeps_its_record(tenant: Tenant, note
 
 
 def test_g6_a_piece_that_the_provider_had_is_found_by_its_earlier_advertisement(
-    tenant: Tenant, note: Path
+    tenant: Tenant, note: Path, impatient: None
 ) -> None:
     first = tenant.here("add", note, "--copies", "1", "--json")
-    again = tenant.here("add", note, "--copies", "1", "--json", env={"FPIN_HOME": str(note.parent / "other")})
+    elsewhere = {"FPIN_HOME": str(note.parent / "other")}
+    again = tenant.here("add", note, "--copies", "1", "--json", env=elsewhere)
     assert again.code == 0, again.stderr
     assert again.json["routing"]["strength"] == "exact"
     assert again.json["routing"]["ad_cid"] == first.json["routing"]["ad_cid"]
-    assert "the record of its earlier advertisement counts" in notes(again)
+    assert again.json["routing"]["notes"] == [f"Found by CID at {tenant.world.urls.indexer}."]
+    tenant.world.indexer.faults.stopped = True
+    gone = tenant.here("check", first.json["root_cid"], "--json", env=elsewhere)
+    assert gone.code == 3
+    assert "one that it had before is not advertised again" in notes(gone)
 
 
 def test_what_is_served_and_not_listed_is_told_apart_from_what_is_not_served(
