@@ -11,7 +11,9 @@ from fpin.devnet.info import Urls
 from fpin.flows.add import AddResult, CostResult
 from fpin.flows.cars import CarListing, CarVerdict, Extracted
 from fpin.flows.doctor import DoctorResult
+from fpin.flows.ending import EndingResult
 from fpin.flows.get import GetResult
+from fpin.flows.inspect import DataSetResult, PingResult, ProviderResult
 from fpin.flows.keys import KeptKey, KeysResult
 from fpin.flows.packing import CidResult, PackResult
 from fpin.flows.payments import PaymentResult
@@ -45,6 +47,7 @@ class DataSet:
     state: str  # live, terminated or deleted
     size: int  # raw bytes, as they are billed
     metadata: dict[str, str]
+    ends: int | None  # epoch up to which it is stored; None: it goes on
 
 
 @dataclass
@@ -82,6 +85,8 @@ RESULTS: dict[str, type] = {
     "fpin.config.show/1": ConfigReport,
     "fpin.cost/1": CostResult,
     "fpin.data-set.ls/1": DataSets,
+    "fpin.data-set.show/1": DataSetResult,
+    "fpin.data-set.terminate/1": EndingResult,
     "fpin.devnet.info/1": DevnetInfo,
     "fpin.devnet.mine/1": DevnetMine,
     "fpin.devnet.reset/1": DevnetReset,
@@ -94,6 +99,8 @@ RESULTS: dict[str, type] = {
     "fpin.pack/1": PackResult,
     "fpin.payments/1": PaymentResult,
     "fpin.provider.ls/1": Providers,
+    "fpin.provider.ping/1": PingResult,
+    "fpin.provider.show/1": ProviderResult,
     "fpin.rm/1": RemoveResult,
     "fpin.session.create/1": SessionResult,
     "fpin.session.ls/1": SessionsResult,

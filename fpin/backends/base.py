@@ -228,6 +228,32 @@ class ProviderReport:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ProviderDetail:
+    """All that the registry knows of a provider."""
+
+    provider: ProviderReport
+    description: str
+    sends_from: str  # the address that sends its transactions
+    payee: str
+    smallest_piece: int  # bytes, padded
+    largest_piece: int
+    advertises_ipfs: bool
+    peer_id: str | None  # that signs its advertisements
+    capabilities: dict[str, str]  # as registered; hexadecimal digits where it is no text
+    data_sets: tuple[int, ...]  # that the account has there
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PingReport:
+    """Whether a provider says that it is well. *problem* says why it cannot be used; None when it can."""
+
+    provider_id: int
+    url: str
+    milliseconds: int | None  # how long the answer took
+    problem: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DataSetReport:
     """A data set that the account pays for. *state* is live, terminated or deleted."""
 
@@ -236,6 +262,69 @@ class DataSetReport:
     state: str
     size: int  # raw bytes, as they are billed
     metadata: tuple[tuple[str, str], ...]
+    ends: int | None  # epoch up to which it is stored; None: it goes on
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProofDetail:
+    """Where a data set stands between two proofs, in epochs; None while there is no such point yet."""
+
+    state: str  # not started, waiting, window open, overdue
+    last_proven: int | None
+    next_challenge: int | None  # the window in which the next proof may come opens
+    due: int | None  # … and closes
+    proven_this_period: bool
+    period: int  # epochs from one proof to the next
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PieceInSet:
+    """A piece on chain. *leaving*: it goes at the next proving period."""
+
+    piece_id: int
+    piece_cid: str
+    size: int  # bytes
+    leaving: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DataSetDetail:
+    """All about a data set, and a page of its pieces. Amounts are decimal numbers of *token*."""
+
+    data_set_id: int
+    client_data_set_id: str  # the number that is signed; it has up to 78 digits
+    provider_id: int
+    provider_url: str
+    payer: str
+    state: str  # live, terminated or deleted
+    size: int  # raw bytes, as they are billed
+    metadata: dict[str, str]
+    epoch: int  # of all this
+    timestamp: int  # its Unix time
+    proof: ProofDetail | None  # None: there is nothing to prove
+    rails: tuple[RailReport, ...]
+    token: str
+    per_month: str
+    runway: int | None  # epochs that the account which pays lasts; None: nothing is spending
+    paid_until: int | None  # epoch up to which it is paid for if nothing is deposited; None: for ever
+    pieces: tuple[PieceInSet, ...]
+    next_piece_id: int | None  # where the next page begins; None: these were the last
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ending:
+    """What terminating a data set means. Amounts are decimal numbers of *token*."""
+
+    data_set_id: int
+    provider_id: int
+    size: int  # raw bytes, as they are billed
+    token: str
+    per_month: str  # what is no longer spent then
+    to_be_paid: str  # until then, at the present rate
+    locked: str  # for it now; what is not paid of it comes free afterwards
+    ends: int  # epoch up to which it is stored and paid for
+    ends_at: int  # about when that is, in Unix seconds
+    terminated: bool  # that has happened already
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -366,6 +455,21 @@ class Backend(Protocol):
 
     def providers(self) -> tuple[ProviderReport, ...]:
         """Return the active providers in registry order."""
+
+    def provider(self, provider_id: int) -> ProviderDetail:
+        """Return one provider, active or not; raises NotFound."""
+
+    def ping(self, provider_ids: Sequence[int]) -> tuple[PingReport, ...]:
+        """Ask providers, or all active ones where none is named, whether they are well."""
+
+    def data_set(self, data_set_id: int, *, start: int, limit: int) -> DataSetDetail:
+        """Return a data set of anybody's, and up to *limit* of its pieces from id *start* on."""
+
+    def ending(self, data_set_id: int) -> Ending:
+        """Return what terminating a data set of the account's means; raises NoKey for another's."""
+
+    def terminate(self, data_set_id: int, *, on_event: OnEvent) -> Paid | None:
+        """End a data set; None where that has happened. Call it within `paying`."""
 
     def data_sets(self) -> tuple[DataSetReport, ...]:
         """Return the data sets of the account, oldest first."""

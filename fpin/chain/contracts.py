@@ -229,25 +229,29 @@ class Chain(Reader):
                 found[one] = self._data_set(info, details)
         return found
 
-    def pieces(self, data_set_id: int) -> Iterator[PieceEntry]:
-        """Yield the active pieces by ascending id, those scheduled for removal included, page by page."""
-        by_cursor = True
-        start = offset = 0
+    def pieces(self, data_set_id: int, *, start: int = 0) -> Iterator[PieceEntry]:
+        """Yield the active pieces from id *start* on, by ascending id, page by page.
+
+        Those scheduled for removal are among them.
+        """
+        by_cursor, offset, last = True, 0, -1
         while True:
             name = "getActivePiecesByCursor" if by_cursor else "getActivePieces"
-            call = self.call(PDP, name, data_set_id, start if by_cursor else offset, PIECES_PER_PAGE)
+            following = max(start, last + 1) if by_cursor else offset
+            call = self.call(PDP, name, data_set_id, following, PIECES_PER_PAGE)
             (page,) = self.outcomes([call])
             if by_cursor and isinstance(page, Revert) and page.is_empty:
                 by_cursor = False  # before 3.4 there was no cursor
                 continue
             cids, ids, more = unless_reverted(page, f"listing the pieces of data set {data_set_id}")
             for piece_id, cid in zip(ids, cids, strict=True):
-                yield PieceEntry(piece_id=piece_id, piece_cid=cid["data"])
+                if piece_id >= start:  # pages by offset begin with the first piece of all
+                    yield PieceEntry(piece_id=piece_id, piece_cid=cid["data"])
             if not more:
                 return
-            if not ids or ids[-1] < start:
+            if not ids or ids[-1] <= last:
                 raise ChainError(f"the list of pieces of data set {data_set_id} does not go on")
-            start, offset = ids[-1] + 1, offset + len(ids)
+            last, offset = ids[-1], offset + len(ids)
 
     def find_piece_ids(self, data_set_id: int, piece_cid: bytes) -> tuple[int, ...]:
         """Return the ids under which a piece (binary PieceCIDv2) is in the data set; usually none or one."""

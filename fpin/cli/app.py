@@ -45,12 +45,20 @@ app = Group(
         "provider": Group(
             "provider",
             help="The storage providers of a network.",
-            commands={"ls": "fpin.cli.network:provider_ls"},
+            commands={
+                "ls": "fpin.cli.providers:provider_ls",
+                "show": "fpin.cli.providers:provider_show",
+                "ping": "fpin.cli.providers:provider_ping",
+            },
         ),
         "data-set": Group(
             "data-set",
             help="The data sets that your account pays for.",
-            commands={"ls": "fpin.cli.network:data_set_ls"},
+            commands={
+                "ls": "fpin.cli.data_sets:data_set_ls",
+                "show": "fpin.cli.data_sets:data_set_show",
+                "terminate": "fpin.cli.data_sets:data_set_terminate",
+            },
         ),
         "key": Group(
             "key",

@@ -178,10 +178,10 @@ def _rail_reports(statement: Statement, data_sets: Sequence[DataSet]) -> Iterato
     for rail in statement.rails:
         owner = storage.get(rail.rail_id) or cdn.get(rail.rail_id)
         kind = "storage" if rail.rail_id in storage else "CDN" if rail.rail_id in cdn else "other"
-        yield _rail_report(rail, kind, owner, statement.payer.epoch)
+        yield rail_report(rail, kind, owner, statement.payer.epoch)
 
 
-def _rail_report(rail: Rail, kind: str, data_set: DataSet | None, epoch: int) -> RailReport:
+def rail_report(rail: Rail, kind: str, data_set: DataSet | None, epoch: int) -> RailReport:
     return RailReport(
         rail_id=rail.rail_id,
         kind=kind,

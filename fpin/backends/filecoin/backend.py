@@ -9,20 +9,24 @@ from dataclasses import replace
 from fpin import events, routing
 from fpin.backends.base import (
     AccountReport,
+    DataSetDetail,
     DataSetReport,
+    Ending,
     Failed,
     Finding,
     Funding,
     Offer,
     Paid,
+    PingReport,
     Place,
     Proof,
+    ProviderDetail,
     ProviderReport,
     SessionReport,
     StatementReport,
     Wish,
 )
-from fpin.backends.filecoin import accounting, removing, submissions
+from fpin.backends.filecoin import accounting, inspecting, removing, submissions
 from fpin.backends.filecoin.account import Account
 from fpin.backends.filecoin.adding import DATA_SET_METADATA, INDEXING
 from fpin.backends.filecoin.checkup import checkup
@@ -340,27 +344,34 @@ class FilecoinBackend:
     def providers(self) -> tuple[ProviderReport, ...]:
         chain = self._account.chain
         approved, endorsed = chain.approved_provider_ids(), chain.endorsed_provider_ids()
-        return tuple(
-            ProviderReport(
-                provider_id=record.provider_id,
-                name=record.name,
-                url=record.service_url,
-                location=record.location,
-                approved=record.provider_id in approved,
-                endorsed=record.provider_id in endorsed,
-                problem=record.problem,
-            )
-            for record in chain.providers()
-        )
+        return tuple(inspecting.provider_report(record, approved, endorsed) for record in chain.providers())
+
+    def provider(self, provider_id: int) -> ProviderDetail:
+        return inspecting.provider(self._account, provider_id)
+
+    def ping(self, provider_ids: Sequence[int]) -> tuple[PingReport, ...]:
+        return inspecting.ping(self._account, provider_ids)
+
+    def data_set(self, data_set_id: int, *, start: int, limit: int) -> DataSetDetail:
+        return inspecting.data_set(self._account, data_set_id, start=start, limit=limit)
+
+    def ending(self, data_set_id: int) -> Ending:
+        return inspecting.ending(self._account, data_set_id)
+
+    def terminate(self, data_set_id: int, *, on_event: OnEvent) -> Paid | None:
+        if self._account.chain.data_set(data_set_id).terminated:
+            return None
+        return self._paying(on_event).terminate(data_set_id)
 
     def data_sets(self) -> tuple[DataSetReport, ...]:
         return tuple(
             DataSetReport(
                 data_set_id=found.data_set_id,
                 provider_id=found.provider_id,
-                state="terminated" if found.terminated else "live" if found.live else "deleted",
+                state=inspecting.state_of(found),
                 size=billed_size(found.leaf_count),
                 metadata=tuple(sorted(found.metadata.items())),
+                ends=found.pdp_end_epoch or None,
             )
             for found in self._account.chain.client_data_sets(self._account.payer)
         )
