@@ -191,7 +191,11 @@ def _provider(market: Market, provider_id: int) -> ProviderRecord:
 def _check_data_set(data_set: DataSet) -> None:
     number = data_set.data_set_id
     if data_set.terminated:
-        raise UsageError(f"data set {number} was terminated: it takes no more pieces", data_set_id=number)
+        raise UsageError(
+            f"data set {number} was terminated: it takes no more pieces",
+            hint="leave it out: another one is found, or made",
+            data_set_id=number,
+        )
     if not data_set.live:
         raise UsageError(f"data set {number} was deleted or is being deleted", data_set_id=number)
     if not data_set.managed:

@@ -16,6 +16,7 @@ WAITS_FOR = {
     CopyState.REMOVED: "the provider, to clean up and to advertise the removal",
     CopyState.UNADVERTISED: "the indexer, to process the removal advertisement",
 }
+END_OF_SET = "the end of its data set, which was terminated"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,7 +28,7 @@ class CopyReport:
     tx: str | None
     state: str
     uploaded: bool  # False: the provider already had the piece
-    reason: str | None  # why it failed
+    reason: str | None  # why it failed, or leaves unasked
     ad_cid: str | None
     removal_tx: str | None
     removal_ad_cid: str | None
@@ -119,5 +120,7 @@ def _report_copy(copy: Copy, proof: Proof | None, *, uploaded: bool) -> CopyRepo
         last_proven=proof.last_proven if proof else None,
         next_proof_due=proof.next_proof_due if proof else None,
         changed=copy.changed,
-        waits_for=WAITS_FOR.get(copy.state),
+        waits_for=END_OF_SET
+        if copy.state is CopyState.SCHEDULED and copy.reason
+        else WAITS_FOR.get(copy.state),
     )

@@ -591,13 +591,17 @@ class Store:
             self._db.execute("UPDATE copies SET removal_tx = ? WHERE copy = ?", (tx, copy))
             self._move(copy, CopyState.REMOVING, tx=tx)
 
-    def mark_scheduled(self, copy: int, *, tx: str | None) -> None:
-        """The chain has the removal in its queue; *tx* is None when somebody else put it there."""
+    def mark_scheduled(self, copy: int, *, tx: str | None, reason: str | None = None) -> None:
+        """The chain will let the piece go: its removal is in the queue, or *reason* says why else.
+
+        *tx* is None when somebody else put it there.
+        """
         with self._transaction():
             self._db.execute(
-                "UPDATE copies SET removal_tx = coalesce(?, removal_tx) WHERE copy = ?", (tx, copy)
+                "UPDATE copies SET removal_tx = coalesce(?, removal_tx), reason = ? WHERE copy = ?",
+                (tx, reason, copy),
             )
-            self._move(copy, CopyState.SCHEDULED, tx=tx)
+            self._move(copy, CopyState.SCHEDULED, tx=tx, reason=reason)
 
     def mark_removed(self, copy: int) -> None:
         """The piece is no longer live on chain."""

@@ -16,7 +16,8 @@ States of a copy, in order::
 and on the way out::
 
     removing             the removal is about to be, or was, asked for; the piece is still live
-    scheduled            the removal transaction is known; the piece goes at the proving boundary
+    scheduled            the removal transaction is known; the piece goes at the proving boundary, or with its
+                         data set, which was terminated: then `reason` says when
     removed              no longer live on chain
     unadvertised         the provider's removal advertisement was seen
     gone                 … and the indexer has forgotten the record
@@ -107,7 +108,7 @@ class Copy:
     provider_id: int
     provider_url: str
     state: CopyState
-    reason: str | None  # why it failed
+    reason: str | None  # why it failed, or leaves unasked
     uploaded: bool  # False: the provider already had the bytes
     submission: int | None
     data_set_id: int | None  # known from `confirmed` on

@@ -1,4 +1,4 @@
-"""`fpin provider ls` and `fpin data-set ls` against the devnet, and what is shown where nobody answers."""
+"""`fpin provider` and `fpin data-set ls` against the devnet, and what is shown where nobody answers."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from pathlib import Path
 from fpin.devnet.world import World
 from fpin.settings import folders, make_folder
 from fpin.store import NewPiece, Store
+from tests.cli.conftest import Tenant
+from tests.cli.test_bad_input import told
 from tests.conftest import Fpin
 
 PIECE = "bafkzcibcp4bdomn3tgwgrh3g532zopskstnbrd2n3sxfqbze7rxt7vqn7veigmy"
@@ -59,3 +61,36 @@ def test_without_a_node_a_refresh_shows_what_the_store_has_and_says_so(fpin: Fpi
     assert shown.code == 0, shown.stderr
     assert "photos is shown as the store has it" in shown.stderr
     assert "pinned" in shown.stdout
+
+
+def test_a_provider_is_shown_with_what_it_registered_and_what_is_there(
+    tenant: Tenant, tmp_path: Path
+) -> None:
+    note = tmp_path / "note.txt"
+    note.write_text("to be kept")
+    assert tenant.here("add", note, "--provider", "2", "-q").code == 0
+    [data_set] = tenant.here("data-set", "ls", "--json").json["data_sets"]
+    shown = tenant.here("provider", "show", "2", "--json").json["provider"]
+    assert shown["provider"]["provider_id"] == 2
+    assert shown["provider"]["url"] == tenant.world.urls.providers[1] == shown["capabilities"]["serviceURL"]
+    assert shown["data_sets"] == [data_set["data_set_id"]]
+    assert shown["peer_id"].startswith("12D3KooW")
+    assert int(shown["capabilities"]["maxPieceSizeInBytes"]) == shown["largest_piece"]
+    assert tenant.here("provider", "show", "2", "-q").stdout == tenant.world.urls.providers[1] + "\n"
+    told(tenant.here("provider", "show", "77"), 1, "77", "fpin provider ls")
+    watching = tenant.here("provider", "show", "2", "--json", env={"FPIN_PRIVATE_KEY": ""})
+    assert watching.code == 0
+
+
+def test_providers_are_asked_whether_they_are_well(tenant: Tenant) -> None:
+    every = tenant.here("provider", "ping", "--json")
+    assert (every.code, [one["provider_id"] for one in every.json["providers"]]) == (0, [1, 2, 3])
+    assert all(one["problem"] is None and one["milliseconds"] >= 0 for one in every.json["providers"])
+    tenant.world.provider(3).faults.status_for["ping"] = (503, 99)
+    some = tenant.here("provider", "ping", "--json")
+    assert (some.code, some.json["well"]) == (0, True)
+    assert "503" in some.json["providers"][2]["problem"]
+    named = tenant.here("provider", "ping", "1", "3")
+    assert named.code == 5
+    assert "503" in named.stdout
+    assert tenant.here("provider", "ping", "1", "3", "-q").stdout == "1\n"

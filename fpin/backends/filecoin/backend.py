@@ -267,15 +267,12 @@ class FilecoinBackend:
         for data_set_id, data_set in sets.items():
             if not data_set.terminated:
                 continue
-            on_event(
-                events.Noted(
-                    text=f"data set {data_set_id} at provider {data_set.provider_id} was terminated: what it "
-                    f"holds is stored until epoch {data_set.pdp_end_epoch}"
-                )
-            )
+            says = f"was terminated: what it holds is stored until epoch {data_set.pdp_end_epoch}"
+            on_event(events.Noted(text=f"data set {data_set_id} at provider {data_set.provider_id} {says}"))
             for copy in held:
                 if copy.data_set_id == data_set_id:
-                    self._account.store.mark_scheduled(copy.copy, tx=None)
+                    reason = f"data set {data_set_id} {says}"
+                    self._account.store.mark_scheduled(copy.copy, tx=None, reason=reason)
 
     # the way out
 
