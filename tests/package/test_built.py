@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 import tarfile
@@ -101,3 +102,24 @@ def test_the_action_installs_itself(tmp_path: Path) -> None:
         [python, "-P", "-m", "fpin.action"], env={"PATH": "/usr/bin:/bin"}, capture_output=True, text=True
     )
     assert (done.returncode, done.stdout) == (2, "::error::INPUTS is no JSON object\n")
+
+
+def test_what_the_container_copies_is_enough_to_install_fpin(tmp_path: Path) -> None:
+    """The image itself is not built here; its first stage is what can go wrong."""
+    lines = (TOP / "Containerfile").read_text(encoding="utf-8").splitlines()
+    source = tmp_path / "src"
+    source.mkdir()
+    for line in lines:
+        if line.startswith("COPY ") and "--from" not in line:
+            *names, target = line.split()[1:]
+            for name in names:
+                if (TOP / name).is_dir():
+                    shutil.copytree(
+                        TOP / name, source / target, ignore=shutil.ignore_patterns("*.so", "*.pyc")
+                    )
+                else:
+                    shutil.copy(TOP / name, source)
+    python = install(tmp_path / "venv", source)
+    home = tmp_path / "home"
+    home.mkdir()
+    use(python, home)
