@@ -7,6 +7,7 @@ gateways alike. Refuses to know what the blocks mean.
 from __future__ import annotations
 
 import contextlib
+import time
 import urllib.parse
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -18,6 +19,8 @@ from fpin.retrieve.verify import MAX_BLOCK, Dups, Order
 
 IDLE = Timeout(connect=10, io=30)  # a stream without a byte for 30 s is given up (spec §5.4)
 MAX_REDIRECTS = 3
+# A server that sends a byte now and then is never idle and never done. Seconds, and bytes a second.
+_PATIENCE, _SLOWEST = 60.0, 1024
 
 _CAR = "application/vnd.ipld.car"
 _RAW = "application/vnd.ipld.raw"
@@ -54,11 +57,13 @@ class Gateway:
         *,
         name: str | None = None,
         before: Callable[[bytes], None] | None = None,
+        now: Callable[[], float] = time.monotonic,
     ) -> None:
         self.url = url.rstrip("/")
         self.name = name or self.url
         self._http = http
         self._before = before
+        self._now = now
 
     def __repr__(self) -> str:
         return f"Gateway({self.url!r})"
@@ -83,7 +88,7 @@ class Gateway:
         parts: list[bytes] = []
         size = 0
         with self._open(self._url(cid, (), "format=raw"), _RAW) as reply:
-            for chunk in reply.chunks:
+            for chunk in self._chunks(reply):
                 size += len(chunk)
                 if size > MAX_BLOCK:
                     raise self._lied(cid, f"more than {MAX_BLOCK} bytes")
@@ -94,9 +99,16 @@ class Gateway:
         return data
 
     def _chunks(self, reply: StreamReply) -> Iterator[bytes]:
+        waited, size, since = 0.0, 0, self._now()
         # A CAR is read far away from the `with` it was opened in, where its failures would go unmapped.
         with transport_errors(self.name, GatewayUnavailable):
-            yield from reply.chunks
+            for chunk in reply.chunks:
+                waited += self._now() - since
+                size += len(chunk)
+                if waited > _PATIENCE and size < waited * _SLOWEST:
+                    raise GatewayUnavailable(f"{self.name} sends less than {_SLOWEST} bytes a second")
+                yield chunk
+                since = self._now()  # what the reader takes its time for is not the server's fault
 
     def _lied(self, cid: bytes, words: str) -> VerificationFailed:
         text = cids.format_cid(cid)

@@ -411,6 +411,19 @@ def test_whoever_guards_a_gateway_hears_of_each_cid_before_it_is_asked_for(
     assert [url_path(cid) for cid in told] == first.asked()
 
 
+def test_a_server_that_trickles_is_left_for_the_next(
+    tmp_path: Path, first: Peer, second: Peer, http: Http, dag: Dag
+) -> None:
+    root = tree(dag)
+    for peer in (first, second):
+        dag.serve(peer)
+    time = iter(range(0, 10**6, 100))  # every look at the clock is 100 seconds later
+    trickling = Gateway(first.url, http, name="slow", now=lambda: float(next(time)))
+    result = fetch(root, (), [trickling, Gateway(second.url, http, name="fast")], tmp_path / "out")
+    assert everything(tmp_path / "out") == FILES
+    assert "fast" in result.sources
+
+
 # -- redirects and types ---------------------------------------------------------------------------
 
 
