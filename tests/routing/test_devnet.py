@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from starlette.applications import Starlette
@@ -14,7 +15,8 @@ from starlette.routing import Mount
 from fpin.devnet import ipni
 from fpin.devnet.server import Server, bind, url_of
 from fpin.http import Http
-from fpin.ipld.cid import RAW, format_cid, sha256_cid
+from fpin.ipld import dagcbor
+from fpin.ipld.cid import RAW, format_cid, multihash_of, sha256_cid
 from fpin.piece import PieceCid
 from fpin.routing import (
     LOCAL,
@@ -186,3 +188,20 @@ def test_content_in_a_second_piece_outlives_the_removal_of_the_first(devnet: Dev
         "gone_other_holders",
         [True],
     )
+
+
+def test_a_hole_in_the_entries_of_an_advertisement_shows_in_the_sample(devnet: Devnet) -> None:
+    devnet.publisher._chunk_size = 1  # one multihash a chunk: the second can be missing
+    ad = devnet.advertise()
+    chain = f"{devnet.provider_url}/ipni-provider/{devnet.publisher.peer_id}/ipni/v1/ad"
+    entries = devnet.http.request("GET", f"{chain}/{ad}").json()["Entries"]["/"]
+    chunk: Any = dagcbor.decode(devnet.http.request("GET", f"{chain}/{entries}").body)
+    devnet.publisher.faults.missing.add(format_cid(bytes(chunk["Next"])))
+    shown, hidden = sorted((ROOT, LEAF), key=lambda cid: multihash_of(cid) != chunk["Entries"][0])
+    devnet.sync()
+    subjects = [Subject(cid=cid, copies=(devnet.copy,)) for cid in (shown, hidden)]
+    without_word = replace(devnet.peers, confirm=None)
+    result = check_added(subjects, without_word, pace=LOCAL.add, clock=no_wait())
+    assert (result.state, result.checked) == ("partial", (shown,))
+    assert not devnet.gate.is_open(shown)
+    assert any(f"no record of {format_cid(hidden)}" in sentence for sentence in result.sentences)
