@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
+import json
+import os
+import queue
 import signal
 import subprocess
 import sys
+import threading
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -26,7 +30,7 @@ from fpin.settings import folders
 from fpin.store import Pin, Store
 from tests.conftest import Fpin, Outcome
 from tests.kills import victim
-from tests.kills.victim import Order
+from tests.kills.victim import Job, Order
 
 COPIES, PIECES = 2, 3
 LIMIT = 20_000  # bytes of a piece
@@ -40,6 +44,49 @@ class Death:
 
     moment: str
     state: str
+
+
+class Nursery:
+    """Starts processes of fpin, one after the other, without the half second that a start takes."""
+
+    def __init__(self) -> None:
+        self._process = subprocess.Popen(
+            [sys.executable, victim.__file__, "--serve"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            env={"PATH": os.environ["PATH"], "PYTHONWARNINGS": "error", "LC_ALL": "C.UTF-8"},
+        )
+
+    def run(self, job: Job) -> int:
+        """Return how the process ended: its exit code, or the negative number of a signal."""
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._process.stdin.write(json.dumps(dataclasses.asdict(job)) + "\n")
+        self._process.stdin.flush()
+        child = int(self._process.stdout.readline())
+        stuck = threading.Timer(TIMEOUT, os.kill, (child, signal.SIGABRT))
+        stuck.start()
+        try:
+            return int(self._process.stdout.readline())
+        finally:
+            stuck.cancel()
+
+    def close(self) -> None:
+        self._process.communicate()
+
+
+def _run_for(seconds: float, job: Job) -> int:
+    """Run *job* as a process of its own, start-up included, for so long."""
+    command = [sys.executable, victim.__file__, job.order, job.log, job.limit, *job.args]
+    with open(job.out, "wb") as out, open(job.err, "wb") as err:
+        process = subprocess.Popen(command, env=job.env, stdout=out, stderr=err)
+        with process:
+            try:
+                return process.wait(seconds)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                return process.wait()
 
 
 @dataclass
@@ -69,21 +116,25 @@ class Tenant:
     def run(self, order: Order | None = None, *, seconds: float | None = None) -> Outcome:
         """Run the add; with *order* it dies at that moment, with *seconds* when they are over."""
         self.fpin.home.mkdir(exist_ok=True)
-        command = [sys.executable, victim.__file__, str(order or Order()), str(self.log), str(LIMIT)]
-        process = subprocess.Popen(
-            [*command, *self.args], env=self.fpin.env, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        out, err = self.fpin.home.with_name("out"), self.fpin.home.with_name("err")
+        job = Job(
+            order=str(order or Order()),
+            log=str(self.log),
+            limit=str(LIMIT),
+            args=self.args,
+            env=self.fpin.env,
+            out=str(out),
+            err=str(err),
         )
-        with process:
-            try:
-                out, err = process.communicate(timeout=TIMEOUT if seconds is None else seconds)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                out, err = process.communicate()
-                assert seconds is not None, f"still running after {TIMEOUT} s: {err.decode()}"
-        if process.returncode == -signal.SIGKILL:
+        if seconds is None:
+            with self.arena.nursery() as nursery:
+                code = nursery.run(job)
+        else:
+            code = _run_for(seconds, job)
+        if code == -signal.SIGKILL:
             moment = (self.points or ["before anything"])[-1] + ("" if seconds is None else ", and later")
             self.deaths.append(Death(moment, self.states()))
-        return Outcome(process.returncode, out.decode(), err.decode())
+        return Outcome(code, out.read_text(), err.read_text())
 
     def states(self) -> str:
         """The states of all copies, such as ``2 parked, 4 planned``; "" before any was planned."""
@@ -179,6 +230,7 @@ class Arena:
         self.chain = chain
         self._folder = folder
         self._wallets = iter(wallets)
+        self._nurseries: queue.SimpleQueue[Nursery] = queue.SimpleQueue()
 
     @classmethod
     @contextmanager
@@ -189,10 +241,25 @@ class Arena:
             ready = tuple(GenesisUser.ready(account.address) for account in accounts)
             return dataclasses.replace(genesis, users=genesis.users + ready)
 
-        with World.start(folder / "devnet", mode="up", tune=with_wallets) as world:
+        with World.start(folder / "devnet", mode="up", epoch_ms=0, tune=with_wallets) as world:
             network = load_network("devnet", devnet_info=world.info_path)
             with Http() as http:
-                yield cls(world, Chain(network, JsonRpc(network.rpc_url, http)), folder, accounts)
+                arena = cls(world, Chain(network, JsonRpc(network.rpc_url, http)), folder, accounts)
+                yield arena
+                while not arena._nurseries.empty():
+                    arena._nurseries.get().close()
+
+    @contextmanager
+    def nursery(self) -> Iterator[Nursery]:
+        """Give one that nobody uses at this moment."""
+        try:
+            free = self._nurseries.get_nowait()
+        except queue.Empty:
+            free = Nursery()
+        try:
+            yield free
+        finally:
+            self._nurseries.put(free)
 
     def tenant(self, seed: int) -> Tenant:
         wallet = next(self._wallets)

@@ -3,23 +3,26 @@
 A moment is a point that the process reaches: a transition of the store right before and right after its
 commit, a request about to be sent, a part of its body, its answer's first byte, a file about to be opened,
 locked or deleted; and, if asked for, some calls of functions later. What was reached is written to a file,
-so that whoever started it knows. Run as ``python victim.py ORDER LOG LIMIT ARGUMENTS…``.
+so that whoever started it knows. Run as ``python victim.py ORDER LOG LIMIT ARGUMENTS…``, or as
+``python victim.py --serve``: then each line on standard input is one process to fork, and costs no start-up.
 """
 
 from __future__ import annotations
 
 import contextlib
+import importlib
+import json
 import os
 import re
 import signal
 import sys
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
-from typing import Any
+from typing import Any, NoReturn
 
 from fpin.flows.packing import Content
 from fpin.http import Http, StreamReply
@@ -164,19 +167,76 @@ def watch_files(clock: Clock, home: str) -> None:
     sys.addaudithook(hook)
 
 
-def main() -> int:
-    order, log, limit, *args = sys.argv[1:]
+def run(order: str, log: str, limit: str, args: Sequence[str]) -> int:
+    """Run fpin in this process until it ends or dies."""
     clock = Clock(Order.parse(order), Path(log))
     assert Content.__init__.__kwdefaults__ is not None
     Content.__init__.__kwdefaults__["piece_limit"] = int(limit)
     watch_store(clock)
     watch_http(clock)
     watch_files(clock, os.environ["FPIN_HOME"])
-    from fpin.cli import run
+    from fpin.cli import run as run_fpin
 
-    code = run(args)
+    code = run_fpin(args)
     clock.end()
     return code
+
+
+@dataclass(frozen=True, kw_only=True)
+class Job:
+    """One process: what it runs with, and where its output goes."""
+
+    order: str
+    log: str
+    limit: str
+    args: list[str]
+    env: dict[str, str]
+    out: str
+    err: str
+
+
+def serve() -> None:
+    """Fork a process for each `Job` in JSON; answer with its id, and then with how it ended."""
+    known: set[str] = set()
+    for line in sys.stdin:
+        for name in sorted(known - sys.modules.keys()):
+            with contextlib.suppress(ImportError):
+                importlib.import_module(name)  # here, once for all that come
+        reading, writing = os.pipe()
+        child = os.fork()
+        if child == 0:
+            os.close(reading)
+            _become(Job(**json.loads(line)), writing)
+        os.close(writing)
+        print(child, flush=True)  # noqa: T201  (it is read by whoever started this)
+        with os.fdopen(reading) as imported:
+            known |= set(imported.read().split())
+        _, status = os.waitpid(child, 0)
+        print(os.waitstatus_to_exitcode(status), flush=True)  # noqa: T201
+
+
+def _become(job: Job, writing: int) -> NoReturn:
+    for path, descriptor in ((job.out, 1), (job.err, 2)):
+        file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+        os.dup2(file, descriptor)
+    os.environ.clear()
+    os.environ.update(job.env)
+    code = 1
+    try:
+        code = run(job.order, job.log, job.limit, job.args)
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os.write(writing, " ".join(sys.modules).encode())
+    finally:
+        os._exit(code)
+
+
+def main() -> int:
+    if sys.argv[1:] == ["--serve"]:
+        serve()
+        return 0
+    order, log, limit, *args = sys.argv[1:]
+    return run(order, log, limit, args)
 
 
 if __name__ == "__main__":
