@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from fpin.backends.filecoin import adding, bringing
+from fpin.backends.filecoin import adding
 from fpin.chain.account import standing
 from fpin.chain.signer import Signer
 from fpin.chain.wallet import Wallet
@@ -199,14 +199,17 @@ def resends_at_once(scene: Scene) -> None:
         one._transactions._send_again_at = 0.0
 
 
-def impatient(scene: Scene) -> None:
-    """Routing and confirmations are given up soon, so that what lasts for ever ends."""
+def gives_up_routing(scene: Scene) -> None:
+    """Routing is asked for half a second only, so that what lasts for ever ends."""
     soon = dataclasses.replace(
         LOCAL.add, delays=(0.02,), deadline=0.5, children=0.2, extension=0.1, ceiling=0.6, grace=0.1
     )
     scene.patch.setattr(services, "LOCAL", dataclasses.replace(LOCAL, add=soon))
+
+
+def gives_up_confirming(scene: Scene) -> None:
+    """The chain is asked for half a second only whether it has the add."""
     scene.patch.setattr(adding, "CONFIRMING", 0.5)
-    scene.patch.setattr(bringing, "PARKING", 0.5)
 
 
 # How a command is run

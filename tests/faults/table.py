@@ -217,7 +217,7 @@ PROVIDERS = Part(
         Row(
             id="never-advertises",
             what="It never advertises what it stores.",
-            make=scene.together(scene.impatient, scene.provider_switch(1, "never_advertise", True)),
+            make=scene.together(scene.gives_up_routing, scene.provider_switch(1, "never_advertise", True)),
             code=3,
             says=("routing: timeout at …",),
             copies={1: "confirmed"},
@@ -279,7 +279,7 @@ CHAIN = Part(
         Row(
             id="dropped",
             what="The add's transaction is dropped for good.",
-            make=scene.together(scene.impatient, scene.chain_switch("drop", ALWAYS)),
+            make=scene.together(scene.gives_up_confirming, scene.chain_switch("drop", ALWAYS)),
             code=5,
             says=(
                 "fpin: provider 1 (…): the add is not confirmed after … minutes",
@@ -348,7 +348,9 @@ INDEXER = Part(
                 id=f"indexer-{name}",
                 what=what,
                 # Nothing else may say that the advertisement was processed, or that is evidence enough.
-                make=scene.together(scene.impatient, scene.indexer(**{"hold_ingest": True, name: value})),
+                make=scene.together(
+                    scene.gives_up_routing, scene.indexer(**{"hold_ingest": True, name: value})
+                ),
                 code=3,
                 says=(said,),
                 copies={1: "confirmed"},
