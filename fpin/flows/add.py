@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Container
 from dataclasses import dataclass, field
 from decimal import Decimal
 
 from fpin import events
 from fpin.backends.base import Cost, Offer, Wish
-from fpin.errors import UsageError
+from fpin.errors import Unavailable, UsageError
 from fpin.events import OnEvent, ignore
 from fpin.flows.funding import Ceilings, grant
 from fpin.flows.packing import Content, lay_out
@@ -186,6 +187,11 @@ def _finish(
         from fpin.flows.get import probe
 
         findable = probe(services, pin, on_event=on_event)
+    if routing is not NOT_ASKED and {copy.copy for copy in pin.copies if copy.state in ON_CHAIN} - before:
+        # That took minutes where others share the network, and a fork may have taken back what was seen.
+        with contextlib.suppress(Unavailable):  # the next run asks
+            services.backend.settle(pin, on_event=on_event)
+        pin = services.store.pin(row)
 
     def uploaded_now(copy: Copy) -> bool:
         return copy.uploaded and copy.copy not in before

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from fpin.backends.base import Wish
 from fpin.chain.contracts import Chain
 from fpin.chain.networks import load_network
 from fpin.chain.rpc import JsonRpc
@@ -16,6 +17,10 @@ from fpin.devnet.accounts import USERS, DevAccount
 from fpin.devnet.chain import Genesis, GenesisUser
 from fpin.devnet.chain.transactions import parse
 from fpin.devnet.world import World
+from fpin.events import Event, RoutingEnded
+from fpin.flows import add as flow
+from fpin.flows.packing import Content
+from fpin.flows.services import connect
 from fpin.http import Http
 from fpin.piece import PieceCid
 from fpin.settings import folders
@@ -104,6 +109,26 @@ def test_an_add_that_a_fork_takes_back_is_told_and_sent_again_under_the_same_num
     assert len(chain.client_data_sets(USERS[0].address)) == 1
 
 
+def test_a_fork_while_routing_is_asked_is_seen_by_the_same_run(
+    fpin: Fpin, world: World, chain: Chain, note: Path
+) -> None:
+    before = world.chain.epoch
+
+    def fork(event: Event) -> None:
+        if isinstance(event, RoutingEnded):
+            world.chain.reorganise(before, lose=True)
+
+    with connect(
+        network="devnet", rpc_url=None, folders=folders(fpin.env), key=None, devnet_info=world.info_path
+    ) as services:
+        request = flow.AddRequest(content=Content(paths=(note,)), wish=Wish(copies=1))
+        result = flow.add(services, request, on_event=fork)
+    assert (result.complete, result.routing.state) == (False, "found")
+    assert [copy.state for copy in result.pieces[0].copies] == ["signed"]
+    add(fpin, note)
+    assert len(live(chain, result.pieces[0].piece_cid)) == 1
+
+
 def test_an_add_into_a_data_set_that_a_fork_takes_back_goes_there_again(
     fpin: Fpin, world: World, chain: Chain, note: Path, tmp_path: Path
 ) -> None:
@@ -116,6 +141,29 @@ def test_an_add_into_a_data_set_that_a_fork_takes_back_goes_there_again(
     add(fpin, note)
     assert (len(live(chain, kept)), len(live(chain, piece_cid))) == (1, 1)
     assert len(chain.client_data_sets(USERS[0].address)) == 1
+
+
+def test_a_node_that_lags_behind_says_nothing_of_what_it_has_not_reached(
+    fpin: Fpin, world: World, chain: Chain, note: Path
+) -> None:
+    before = world.chain.epoch
+    added = add(fpin, note)
+    with Store(folders(fpin.env).store) as store:  # as if another node had been far ahead
+        [copy] = store.pins(31415926)[0].copies
+        assert copy.submission is not None
+        store.mark_confirmed(
+            copy.submission,
+            data_set_id=copy.data_set_id or 0,
+            first_piece_id=copy.piece_id or 0,
+            epoch=world.chain.epoch + 9,
+        )
+    world.chain.reorganise(before, lose=True)
+    told = fpin("status", note, "--refresh", "--json")
+    assert [c["state"] for c in told.json["pins"][0]["pieces"][0]["copies"]] == ["advertised"]
+    world.chain.mine(9)
+    assert fpin("status", note, "--refresh", "--json").json["pins"][0]["state"] == "pending"
+    add(fpin, note)
+    assert len(live(chain, added["pieces"][0]["piece_cid"])) == 1
 
 
 def test_a_fork_that_runs_the_add_again_changes_nothing(

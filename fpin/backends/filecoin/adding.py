@@ -18,6 +18,7 @@ from fpin.backends.base import Place
 from fpin.backends.filecoin import submissions
 from fpin.backends.filecoin.account import Account, in_words, why_failed
 from fpin.backends.filecoin.bringing import Bringing
+from fpin.backends.filecoin.confirming import Confirming
 from fpin.backends.filecoin.relay import Relay
 from fpin.chain import typed_data
 from fpin.chain.limits import in_batches
@@ -334,11 +335,14 @@ class Adding:
         """Wait until the chain holds the add in store row *row*; return the data set."""
         submission = self.account.store.submission(row)
         api = self.account.api(submission.provider_id)
+        confirming = Confirming(f"the add at provider {submission.provider_id}", submission.tx, self.on_event)
 
         def ask() -> _Outcome | None:
             # The chain first: it is the authority, and its answer does not depend on the provider.
-            if (use := submissions.use(self.account, submission)) is not None:
+            epoch, use = submissions.use_by(self.account, submission)
+            if use is not None:
                 return _Outcome(use)
+            confirming.not_yet(epoch)
             status = self._status(submission)
             if status is None or status.state != "failed":
                 return None

@@ -253,10 +253,11 @@ class FilecoinBackend:
 
     def settle(self, pin: Pin, *, on_event: OnEvent) -> None:
         submissions.settle(self._account, pin, on_event)
-        see_forks(self._account, self._account.store.pin(pin.pin), on_event)
+        unknown = see_forks(self._account, self._account.store.pin(pin.pin), on_event)
         see_moves(self._account, pin)
         self._see_endings(pin, on_event)
-        removing.see_removals(self._account, self._account.store.pin(pin.pin).copies, on_event=on_event)
+        copies = [one for one in self._account.store.pin(pin.pin).copies if one.copy not in unknown]
+        removing.see_removals(self._account, copies, on_event=on_event)
 
     def _see_endings(self, pin: Pin, on_event: OnEvent) -> None:
         """Stop counting copies in data sets that were terminated: they are stored till the end only."""
@@ -265,6 +266,7 @@ class FilecoinBackend:
         # One that was deleted is left out: its pieces are not live, which is seen next.
         sets = self._account.chain.data_sets(ids) if ids else {}
         for data_set_id, data_set in sets.items():
+            self._indexed[data_set_id] = INDEXING in data_set.metadata
             if not data_set.terminated:
                 continue
             says = f"was terminated: what it holds is stored until epoch {data_set.pdp_end_epoch}"

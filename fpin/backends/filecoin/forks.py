@@ -15,23 +15,30 @@ from fpin.events import OnEvent
 from fpin.store import ON_CHAIN, Pin, Submission
 
 
-def see_forks(account: Account, pin: Pin, on_event: OnEvent) -> None:
-    """Write down which adds of *pin* are final, which got other ids, and which the chain took back."""
+def see_forks(account: Account, pin: Pin, on_event: OnEvent) -> frozenset[int]:
+    """Write down which adds of *pin* are final, which got other ids, and which the chain took back.
+
+    Returns the copies of which the node can say nothing, because it has not come as far as they have.
+    """
     there = {copy.copy for copy in pin.copies if copy.state in ON_CHAIN}
     # What is on its way out again is followed there.
     waiting = [one for one in account.store.unsettled(pin.pin) if set(one.copies) <= there]
     if not waiting:
-        return
+        return frozenset()
     epoch, uses = account.chain.nonce_uses([_number(one) for one in waiting])
-    held = []
+    held: list[Submission] = []
+    unknown: set[int] = set()
     for submission, use in zip(waiting, uses, strict=True):
         if use is not None:
             _keep(account, submission, use)
             held.append(submission)
-        elif submission.epoch is None or epoch > submission.epoch:  # else the node has not come that far yet
+        elif submission.epoch is None or epoch >= submission.epoch:
             _take_back(account, submission, on_event)
+        else:
+            unknown |= set(submission.copies)
     for submission in _final(account, held):
         account.store.mark_final(submission.submission)
+    return frozenset(unknown)
 
 
 def _number(submission: Submission) -> tuple[str, int]:

@@ -12,6 +12,7 @@ from fpin.backends.filecoin.account import Account
 from fpin.chain.records import NonceUse
 from fpin.events import OnEvent
 from fpin.store import UNDER_WAY, CopyState, Pin, Submission
+from fpin.units import Epoch
 
 # Given up, or shown to a provider that was to fetch the pieces: nobody asks for these adds, but whoever saw
 # the signature could have them carried out, and then they are paid for.
@@ -26,7 +27,13 @@ def of_pin(account: Account, pin: Pin, states: Collection[CopyState] = UNDER_WAY
 
 def use(account: Account, submission: Submission) -> NonceUse | None:
     """Return what the add became on chain; None while its nonce is unused."""
-    return account.chain.nonce_use(submission.payer, submission.nonce)
+    return use_by(account, submission)[1]
+
+
+def use_by(account: Account, submission: Submission) -> tuple[Epoch, NonceUse | None]:
+    """Return a height, and what the add became on chain by then."""
+    epoch, (found,) = account.chain.nonce_uses([(submission.payer, submission.nonce)])
+    return epoch, found
 
 
 def landed(account: Account, submission: Submission, on_event: OnEvent) -> bool:
