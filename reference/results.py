@@ -18,6 +18,7 @@ from fpin.flows.keys import KeptKey, KeysResult
 from fpin.flows.packing import CidResult, PackResult
 from fpin.flows.payments import PaymentResult
 from fpin.flows.remove import RemoveResult
+from fpin.flows.repair import RepairResult
 from fpin.flows.report import PinReport
 from fpin.flows.sessions import SessionResult, SessionsResult
 from fpin.flows.status import CheckResult, StatusResult
@@ -101,6 +102,7 @@ RESULTS: dict[str, type] = {
     "fpin.provider.ls/1": Providers,
     "fpin.provider.ping/1": PingResult,
     "fpin.provider.show/1": ProviderResult,
+    "fpin.repair/1": RepairResult,
     "fpin.rm/1": RemoveResult,
     "fpin.session.create/1": SessionResult,
     "fpin.session.ls/1": SessionsResult,

@@ -109,6 +109,17 @@ class Failed:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Loss:
+    """Why a copy that the chain holds cannot be counted on.
+
+    *sure*: it is gone for good, as far as anybody can tell. Else its provider only does not answer now.
+    """
+
+    reason: str
+    sure: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Proof:
     """When a copy's possession was last proved and is to be proved next, as epochs; None: not yet."""
 
@@ -440,6 +451,9 @@ class Backend(Protocol):
 
     def settle(self, pin: Pin, *, on_event: OnEvent) -> None:
         """Ask the world what became of each copy under way or leaving and write the answers down."""
+
+    def losses(self, pin: Pin) -> dict[int, Loss]:
+        """Return by copy row what is wrong with copies of *pin* that are on chain or under way."""
 
     def remove(self, copies: Sequence[Copy], *, on_event: OnEvent) -> None:
         """Ask for *copies* to be removed. Returns when the chain has each removal in its queue."""

@@ -227,7 +227,9 @@ def _show(result: AddResult, wait_for: str) -> None:
         for note in result.routing.notes:
             print_text(f"routing   {note}")
     if not result.complete:
-        print_text(f"not complete: not everything is {wait_for} yet; the same command continues")
+        states = {copy.state for piece in result.pieces for copy in piece.copies}
+        also = "" if states <= {"confirmed", "advertised"} else ", and so does fpin repair"
+        print_text(f"not complete: not everything is {wait_for} yet; the same command continues{also}")
 
 
 def make_wish(

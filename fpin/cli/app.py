@@ -19,6 +19,7 @@ app = Group(
         "verify": "fpin.cli.verify:verify",
         "check": "fpin.cli.pins:check",
         "rm": "fpin.cli.pins:rm",
+        "repair": "fpin.cli.repair:repair",
         "cost": "fpin.cli.add:cost",
         "cid": "fpin.cli.offline:cid",
         "pack": "fpin.cli.offline:pack",

@@ -182,6 +182,7 @@ def test_what_nobody_can_take_over_is_done_in_part_and_repair_is_named(tenant: T
     assert added.code == 3, added.stderr
     assert copies(added)[1] == "advertised"
     assert told_about(added, "nobody takes the place of provider")
+    assert "so does fpin repair\n" in tenant.here("add", note).stdout
 
 
 def test_a_replacement_that_costs_more_than_is_allowed_is_not_taken(

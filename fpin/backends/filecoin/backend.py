@@ -15,6 +15,7 @@ from fpin.backends.base import (
     Failed,
     Finding,
     Funding,
+    Loss,
     Offer,
     Paid,
     PingReport,
@@ -31,6 +32,7 @@ from fpin.backends.filecoin.account import Account
 from fpin.backends.filecoin.adding import DATA_SET_METADATA, INDEXING
 from fpin.backends.filecoin.checkup import checkup
 from fpin.backends.filecoin.forks import see_forks
+from fpin.backends.filecoin.losses import losses
 from fpin.backends.filecoin.moving import see_moves
 from fpin.backends.filecoin.paying import Paying
 from fpin.backends.filecoin.putting import Putting, drop_others
@@ -275,6 +277,9 @@ class FilecoinBackend:
                 if copy.data_set_id == data_set_id:
                     reason = f"data set {data_set_id} {says}"
                     self._account.store.mark_scheduled(copy.copy, tx=None, reason=reason)
+
+    def losses(self, pin: Pin) -> dict[int, Loss]:
+        return losses(self._account, pin)
 
     # the way out
 

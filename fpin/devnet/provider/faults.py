@@ -17,6 +17,7 @@ class Faults:
     lie_about_piece: bool = False  # finalize claims to have computed another piece CID
     refuse_pulls: int = 0  # HTTP status for every pull request; 0 accepts them
     never_advertise: bool = False  # indexes, and stops there
+    never_prove: bool = False  # sends no proofs any more
     slow: float = 0.0  # seconds before every answer
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
 

@@ -150,7 +150,8 @@ class Provider:
         with self._busy:
             self._epoch = epoch
             _attempt(self._transactions.watch)
-            _attempt(lambda: self._proving.run(epoch))
+            if not self.faults.never_prove:
+                _attempt(lambda: self._proving.run(epoch))
             _attempt(lambda: self._removal.delete_ended(epoch))
             _attempt(self._transactions.watch)
 
