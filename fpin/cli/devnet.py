@@ -29,6 +29,10 @@ InfoFile = Annotated[
 EpochMs = Annotated[
     int, Option(min=0, metavar="MS", help="Real milliseconds an epoch takes; 0: only mine moves time.")
 ]
+Prices = Annotated[
+    str,
+    Option("--prices", metavar="VERSION", help="A new devnet's price list: that of contracts 1.3 or 1.4."),
+]
 Epochs = Annotated[int, Argument(min=1, metavar="EPOCHS", help="How many epochs; one is 30 s of chain time.")]
 
 
@@ -36,21 +40,30 @@ def devnet_up(
     chain: ChainUrl = None,
     devnet_info: InfoFile = None,
     epoch_ms: EpochMs = 1000,
+    prices: Prices = "1.4",
     json: options.Json = False,
 ) -> int:
     """Run the devnet until it is interrupted; other commands then share it.
 
     Example: fpin devnet up
     """
+    from fpin.devnet.chain.prices import PRICE_LISTS
     from fpin.devnet.world import World
 
+    if prices not in PRICE_LISTS:
+        raise UsageError(f"--prices {prices!r} is not known", hint=f"one of: {', '.join(PRICE_LISTS)}")
     if (chain is None) != (devnet_info is None):
         raise UsageError("--chain and --devnet-info belong together", hint="give both, or neither")
     folder = make_folder(folders().devnet)
     if chain and devnet_info:
         running = World.serve_providers(folder, chain, devnet_info)
     else:
-        running = World.start(folder, epoch_ms=epoch_ms, mode="up")
+        running = World.start(
+            folder,
+            epoch_ms=epoch_ms,
+            mode="up",
+            tune=lambda genesis: dataclasses.replace(genesis, prices=PRICE_LISTS[prices]),
+        )
     stop = threading.Event()
     for signum in (signal.SIGINT, signal.SIGTERM):
         signal.signal(signum, lambda *_: stop.set())

@@ -15,7 +15,7 @@ from fpin.chain.contracts import Chain
 from fpin.devnet.accounts import USERS
 from fpin.units import EPOCHS_PER_DAY, ONE_TOKEN, parse_token
 from tests.cli.conftest import Tenant
-from tests.conftest import Outcome
+from tests.conftest import Fpin, Outcome
 
 FUNDED = USERS[1]  # has tokens, and has neither deposited nor approved anything
 
@@ -37,6 +37,24 @@ def told(outcome: Outcome, code: int, *words: str) -> None:
     assert outcome.code == code, outcome.stdout + outcome.stderr
     for word in words:
         assert word in outcome.stderr, outcome.stderr
+
+
+# the price list
+
+
+def test_a_devnet_charges_by_the_price_list_that_was_chosen_for_it(fpin: Fpin, note: Path) -> None:
+    assert fpin("devnet", "up", "--prices", "0.9").code == 2
+    fpin.home.mkdir(exist_ok=True)
+    with subprocess.Popen(
+        fpin.command(["devnet", "up", "--prices", "1.3", "--json"]), env=fpin.env, stdout=subprocess.PIPE
+    ) as running:
+        assert running.stdout is not None
+        running.stdout.readline()
+        prices = fpin("payments", "status", "--json").json["statement"]["prices"]
+        cost = fpin("cost", note, "--copies", "1", "--json").json["cost"]
+        running.terminate()
+    assert (prices["data_set_per_month"], prices["reserve"]) == ("0.024", "0.1")
+    assert cost["flat_per_month"] == "0.024"
 
 
 # setup, deposit

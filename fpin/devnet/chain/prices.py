@@ -71,3 +71,4 @@ PRICES_1_4 = replace(
     data_set_fee_per_month=ONE_TOKEN * 12 // 100,
     lifecycle_reserve_target=ONE_TOKEN // 2,
 )
+PRICE_LISTS = {"1.3": PRICES_1_3, "1.4": PRICES_1_4}
