@@ -44,7 +44,8 @@ def run(args: Sequence[str]) -> int:
 
     from fpin.cli import deadline
     from fpin.cli.app import app
-    from fpin.cli.output import discard, flush, machine_error, mute, print_failure
+    from fpin.cli.output import discard, flush, hide, machine_error, mute, print_failure
+    from fpin.cli.typed_keys import keys_among
 
     as_json = "--json" in args or os.environ.get("FPIN_JSON", "").lower() in (
         "1",
@@ -55,6 +56,7 @@ def run(args: Sequence[str]) -> int:
         "y",
     )
     mute(False)
+    hide(keys_among(args))
     try:
         code = app(list(args), prog_name="fpin", standalone_mode=False)
         flush()

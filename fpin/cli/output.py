@@ -12,6 +12,7 @@ from io import TextIOWrapper
 from typing import TextIO
 
 from fpin.cli.exits import way_out
+from fpin.cli.typed_keys import HIDDEN
 from fpin.errors import FpinError, LocalError
 from fpin.units import parse_token, round_token
 
@@ -19,12 +20,19 @@ RED, YELLOW = 31, 33
 SHORTEST = 16  # characters that are left of a cell when the terminal is narrow
 
 _muted = False
+_hidden: tuple[str, ...] = ()  # words that no failure repeats
 
 
 def mute(quiet: bool) -> None:
     """Print no text from now on, or print it again; JSON and failures are always printed."""
     global _muted
     _muted = quiet
+
+
+def hide(words: Sequence[str]) -> None:
+    """Leave *words* out of every failure told from now on."""
+    global _hidden
+    _hidden = tuple(words)
 
 
 def print_json(schema: str, fields: Mapping[str, object]) -> None:
@@ -131,24 +139,32 @@ def short(amount: str) -> str:
 
 def print_failure(error: FpinError, code: int, *, as_json: bool, kind: str | None = None) -> None:
     """Tell what went wrong: on stderr, and with *as_json* as the object that stdout promises."""
-    hint = error.hint or way_out(error)
+    message, hint = _without_hidden(error.message), _without_hidden(error.hint or way_out(error) or "")
+    if message != error.message:
+        hint = f"if that is a key: it is never an argument, and your shell remembers it now; {hint}"
     if as_json:
         facts = {name: value for name, value in error.values.items() if _jsonable(value)}
         body = {
             **facts,
             "code": code,
             "kind": kind or _kind_of(error),
-            "message": error.message,
-            "hint": hint,
+            "message": message,
+            "hint": hint or None,
         }
         try:
-            print_json("fpin.error/1", {"error": body})
+            _print(_without_hidden(json.dumps({"schema": "fpin.error/1", "error": body}, ensure_ascii=False)))
             flush()
         except OSError:
             discard()
-    sys.stderr.write(f"{paint('fpin:', RED, sys.stderr)} {error.message}\n")
+    sys.stderr.write(f"{paint('fpin:', RED, sys.stderr)} {message}\n")
     if hint:
         sys.stderr.write(f"  → {hint}\n")
+
+
+def _without_hidden(text: str) -> str:
+    for word in _hidden:
+        text = text.replace(word, HIDDEN)
+    return text
 
 
 def _kind_of(error: FpinError) -> str:
