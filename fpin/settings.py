@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from fpin.errors import LocalError
+from fpin.errors import LocalError, UsageError
 
 DEFAULT_NETWORK = "mainnet"
 JOBS = 3  # pieces that are sent at a time
@@ -78,3 +78,29 @@ def make_folder(path: Path) -> Path:
             path=str(path),
         ) from exc
     return path
+
+
+INDEXER_ROLES = ("poll", "confirm")
+
+
+def indexers(env: Mapping[str, str] | None = None) -> tuple[tuple[str, tuple[str, ...]], ...] | None:
+    """Return the indexers that ``FPIN_INDEXERS`` names, with their roles; None when it is not set.
+
+    It holds ``URL=ROLE`` with commas between, such as ``https://a.example=poll,https://b.example=confirm``; a
+    URL alone has both roles, and ``none`` names no indexer at all. Raises UsageError for anything else.
+    """
+    text = (os.environ if env is None else env).get("FPIN_INDEXERS", "").strip()
+    if not text:
+        return None
+    found = []
+    for entry in text.split(",") if text != "none" else ():
+        url, _, role = entry.strip().rpartition("=")
+        if role not in INDEXER_ROLES:
+            url, role = entry.strip(), ""
+        if not url.startswith(("http://", "https://")):
+            raise UsageError(
+                f"FPIN_INDEXERS: {entry.strip()!r} is no indexer",
+                hint="write https://HOST=poll, https://HOST=confirm or both, with a comma between; or none",
+            )
+        found.append((url, (role,) if role else INDEXER_ROLES))
+    return tuple(found)

@@ -7,7 +7,7 @@ from a public network, except by its name.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cache
 from importlib import resources
@@ -20,6 +20,7 @@ DEVNET = "devnet"
 DEVNET_CHAIN_ID = 31415926
 
 IndexerRole = Literal["poll", "confirm"]
+_ROLES: tuple[IndexerRole, ...] = ("poll", "confirm")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,6 +71,14 @@ class Network:
 
     def indexers_for(self, role: IndexerRole) -> tuple[Indexer, ...]:
         return tuple(indexer for indexer in self.indexers if role in indexer.roles)
+
+    def with_indexers(self, named: Iterable[tuple[str, Iterable[str]]]) -> Network:
+        """Return this network with other indexers, given as URLs and roles."""
+        indexers = (
+            Indexer(url=url, roles=frozenset(role for role in _ROLES if role in roles))
+            for url, roles in named
+        )
+        return replace(self, indexers=tuple(indexers))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

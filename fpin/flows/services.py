@@ -13,7 +13,7 @@ from fpin.events import OnEvent, Waiting
 from fpin.http import Http
 from fpin.keys import Credentials, Secret, given
 from fpin.routing import LOCAL, PUBLIC, Gate, Pace
-from fpin.settings import Folders, make_folder
+from fpin.settings import Folders, indexers, make_folder
 from fpin.store import Pin, Store
 
 
@@ -58,6 +58,8 @@ def connect(
     from fpin.chain.rpc import JsonRpc
 
     net = load_network(network, rpc_url=rpc_url, devnet_info=devnet_info)
+    if (named := indexers()) is not None:
+        net = net.with_indexers(named)
     acting = credentials or Credentials(key=given(key) if key else None)
     nobody = acting.wallet is None and acting.key is None and acting.session is None
     if nobody and devnet_info is not None and net.name == DEVNET:

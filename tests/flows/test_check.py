@@ -166,3 +166,24 @@ def test_an_interrupted_wait_says_what_asks_again(
         status.check(services, root, on_event=interrupt)
     assert isinstance(told[-1], Noted)
     assert f"fpin check {root} --network devnet" in told[-1].text
+
+
+def test_other_indexers_than_the_networks_can_be_named(tenant: Tenant, note: Path, impatient: None) -> None:
+    root = tenant.here("add", note, "--copies", "1", "-q").stdout.strip()
+    own = tenant.world.urls.indexer
+
+    def check(indexers: str) -> Outcome:
+        return tenant.here("check", root, "--json", env={"FPIN_INDEXERS": indexers})
+
+    assert check(f"{own}=poll").json["routing"]["state"] == "found"
+    assert check("none").json["routing"]["state"] == "skipped"
+    # One that is away is bridged by what another one says of the advertisement, else by the provider's word.
+    for away, evidence in (
+        (f"http://127.0.0.1:9=poll, {own}=confirm", "processed"),
+        ("http://[::1]:9", "synced"),
+    ):
+        bridged = check(away)
+        assert bridged.code == 0, bridged.stderr
+        assert {one["evidence"] for one in bridged.json["routing"]["findings"]} == {evidence}
+    refused = check("cid.contact")
+    assert (refused.code, "FPIN_INDEXERS" in refused.stderr) == (2, True)
