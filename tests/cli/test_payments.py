@@ -97,7 +97,8 @@ def test_a_withdrawal_takes_what_is_free_and_refuses_the_rest_with_numbers(
     assert refused.code == 4
     error = refused.json["error"]
     assert parse_token(error["available"]) + parse_token(error["locked"]) == funds
-    assert "1.1884 are locked" in error["message"]
+    assert parse_token("1.1884") < parse_token(error["locked"]) < parse_token("1.19")
+    assert "are locked for what is stored" in error["message"]
     assert balances(tenant.chain, tenant.wallet) == (wallet, funds)
     assert tenant.here("payments", "withdraw", "40").code == 0
     assert balances(tenant.chain, tenant.wallet) == (wallet + 40 * ONE_TOKEN, funds - 40 * ONE_TOKEN)
@@ -114,8 +115,8 @@ def test_withdrawing_everything_needs_a_yes_and_leaves_what_is_locked(tenant: Te
     state = tenant.chain.payer_state(tenant.wallet)
     left = standing(state.account, state.epoch)
     assert before[1] - state.account.funds == parse_token(done.json["amount"]) > 99 * ONE_TOKEN
-    # What a few epochs cost stays, for the time until the transaction is executed.
-    assert 0 <= left.available <= 5 * left.lockup_rate
+    # What some minutes cost stays, for the time until the transaction is executed.
+    assert 0 <= left.available <= 20 * left.lockup_rate
     assert left.debt == 0
     nothing = tenant.here("payments", "withdraw", "--all", "--yes")
     assert (nothing.code, "nothing is free" in nothing.stdout) == (0, True)
@@ -149,7 +150,7 @@ def test_funding_for_days_says_how_much_and_needs_a_yes(tenant: Tenant, note: Pa
     assert tenant.here("add", note, "--copies", "1", "--wait-for", "confirmed").code == 0
     enough = tenant.here("payments", "fund", "--days", "30")
     assert (enough.code, "nothing is needed" in enough.stdout) == (0, True)
-    before = balances(tenant.chain, tenant.wallet)
+    before, since = balances(tenant.chain, tenant.wallet), tenant.chain.head().epoch
     told(tenant.here("payments", "fund", "--days", "30000"), 2, "lasts 30000 days", "--yes")
     assert balances(tenant.chain, tenant.wallet) == before
     done = tenant.here("payments", "fund", "--days", "30000", "--yes", "--json")
@@ -159,7 +160,9 @@ def test_funding_for_days_says_how_much_and_needs_a_yes(tenant: Tenant, note: Pa
     state = tenant.chain.payer_state(tenant.wallet)
     now = standing(state.account, state.epoch)
     assert now.runway is not None
-    assert 30_000 * EPOCHS_PER_DAY <= now.runway <= 30_000 * EPOCHS_PER_DAY + 5
+    # From when the amount was worked out, which was some time between.
+    until = state.epoch + now.runway - 30_000 * EPOCHS_PER_DAY
+    assert since <= until <= state.epoch + 5
 
 
 def test_funding_more_than_the_wallet_holds_is_refused(tenant: Tenant, note: Path) -> None:

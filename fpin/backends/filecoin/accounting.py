@@ -20,7 +20,7 @@ from fpin.backends.base import (
     StatementReport,
 )
 from fpin.chain.account import standing
-from fpin.chain.costs import BUFFER_EPOCHS, CopyQuote, Quote
+from fpin.chain.costs import CopyQuote, Quote
 from fpin.chain.records import MAX_UINT256, Approval, DataSet, PayerState, PriceList, Rail, Statement
 from fpin.chain.sessions import Grants
 from fpin.units import (
@@ -35,6 +35,8 @@ from fpin.units import (
 )
 
 TOKEN = "USDFC"
+
+WITHDRAWAL_EPOCHS = 20  # ten minutes, between reading the account and the transaction's execution
 
 _APPROVALS = {
     "not-approved": "the storage service may not use your payment account yet",
@@ -141,7 +143,7 @@ def account_report(owner: str, state: PayerState) -> AccountReport:
         funds=format_token(state.account.funds),
         available=format_token(now.available),
         locked=format_token(state.account.funds - now.available),
-        withdrawable=format_token(max(0, free - now.lockup_rate * BUFFER_EPOCHS)),
+        withdrawable=format_token(max(0, free - now.lockup_rate * WITHDRAWAL_EPOCHS)),
         per_epoch=format_token(now.lockup_rate),
         per_month=format_token(now.lockup_rate * EPOCHS_PER_MONTH),
         debt=format_token(now.debt),
