@@ -1,6 +1,7 @@
 """A room may import only from rows below its own, function bodies included."""
 
 import ast
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -74,3 +75,13 @@ def test_httpx_is_imported_in_one_module_of_the_client() -> None:
         or (isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == "httpx")
     }
     assert importers - {"devnet"} == {"http"}
+
+
+def test_the_design_page_has_the_rooms_in_these_rows() -> None:
+    page = (PACKAGE.parent / "docs" / "explanation" / "design.md").read_text("utf-8")
+    found: dict[int, set[str]] = {}
+    for row, rooms in re.findall(r"^\| (\d+) \| (`[^|]*) \|", page, re.MULTILINE):
+        found.setdefault(int(row), set()).update(re.findall(r"`(\w+)`", rooms))
+    there = {room_of(path) for path in MODULES}
+    wanted = [rooms & there for rooms in ROWS if rooms & there and rooms != {"_version"}]
+    assert [found[row] for row in sorted(found)] == wanted
