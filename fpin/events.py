@@ -68,6 +68,14 @@ class Packed(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PassedOver(Event):
+    """A provider that was not considered for a copy."""
+
+    provider_id: int
+    reason: str  # goes on where "provider 1" ends
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ProviderChosen(Event):
     provider_id: int
     provider_url: str

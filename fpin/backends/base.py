@@ -30,6 +30,9 @@ class Wish:
     exclude_provider_ids: tuple[int, ...] = ()
     data_set_ids: tuple[int, ...] = ()  # empty: any that fits, or a new one
     runway: int = 0  # epochs that the account is to last afterwards
+    countries: tuple[str, ...] = ()  # where providers must be, as they say; empty: anywhere
+    regions: tuple[str, ...] = ()
+    spread: str | None = None  # no two copies in the same "country" or "region"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

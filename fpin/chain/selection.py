@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from fpin.chain.location import Location
 from fpin.chain.provider_record import ProviderRecord
 from fpin.chain.records import DataSet, Market
 from fpin.errors import NotFound, ProviderError, UsageError
@@ -32,16 +33,55 @@ class PassedOver:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Terms:
+    """What providers must be, besides approved.
+
+    *spread*: no two copies in the same ``country``, or ``region``. *beside* are providers that have a copy
+    already; the others are to be elsewhere than these.
+    """
+
+    exclude: Collection[int] = ()
+    largest_piece: int = 0  # bytes
+    countries: tuple[str, ...] = ()  # empty: any
+    regions: tuple[str, ...] = ()
+    spread: str | None = None
+    beside: tuple[ProviderRecord, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Selection:
     """For each copy the candidates in order. *explicit*: asked for by id, so nothing replaces them."""
 
     slots: tuple[tuple[Candidate, ...], ...]
     passed_over: tuple[PassedOver, ...]
     explicit: bool
+    terms: Terms = Terms()
 
-    def next_candidate(self, slot: int, tried: Collection[int]) -> Candidate | None:
-        """Return the first candidate of *slot* whose provider is not in *tried* (used, or failed)."""
-        return next((c for c in self.slots[slot] if c.provider.provider_id not in tried), None)
+    def pick(self, failed: Collection[int] = ()) -> tuple[Candidate, ...]:
+        """Return for each copy its first candidate that is not in *failed* and not another copy's.
+
+        Shorter than the number of copies where there are not enough.
+        """
+        chosen: list[Candidate] = []
+        for slot in self.slots:
+            used = {candidate.provider.provider_id for candidate in chosen}
+            places = self._places(chosen)
+            for candidate in slot:
+                if candidate.provider.provider_id in {*failed, *used}:
+                    continue
+                if self.terms.spread is None or _part(candidate.provider, self.terms.spread) not in places:
+                    chosen.append(candidate)
+                    break
+        return tuple(chosen)
+
+    def _places(self, chosen: Sequence[Candidate]) -> set[tuple[str, ...] | None]:
+        providers = (*self.terms.beside, *(candidate.provider for candidate in chosen))
+        return {_part(provider, self.terms.spread or "") for provider in providers}
+
+
+_ANY = Terms()
+_PLURALS = {"country": "countries", "region": "regions"}
+SPREADS = tuple(_PLURALS)
 
 
 def find_reusable_data_set(
@@ -67,23 +107,26 @@ def select(
     copies: int,
     metadata: Mapping[str, str],
     provider_ids: Sequence[int] = (),
-    exclude: Collection[int] = (),
-    largest_piece: int = 0,
+    terms: Terms = _ANY,
 ) -> Selection:
     """Return the candidates for *copies* copies.
 
     Without *provider_ids*: providers that already have a matching data set first, then the others in
-    registry order; of two or more copies the first goes to an endorsed provider. With *provider_ids*:
-    exactly these, one for each copy. Raises UsageError, NotFound, or ProviderError when there are too few.
+    registry order; of two or more copies the first goes to an endorsed provider, unless there is one already
+    (``terms.beside``). With *provider_ids*: exactly these, one for each copy. Raises UsageError, NotFound, or
+    ProviderError when there are too few.
     """
     if provider_ids:
-        return _explicit_providers(market, copies, metadata, provider_ids, exclude, largest_piece)
-    ranked, passed_over = _rank(market, metadata, exclude, largest_piece)
+        return _explicit_providers(market, copies, metadata, provider_ids, terms)
+    ranked, passed_over = _rank(market, metadata, terms)
     endorsed = tuple(c for c in ranked if c.provider.provider_id in market.endorsed)
-    first = endorsed or (ranked if copies == 1 else ())
-    if not first or len(ranked) < copies:
-        raise _too_few(copies, ranked, endorsed, passed_over)
-    return Selection(slots=(first, *[ranked] * (copies - 1)), passed_over=passed_over, explicit=False)
+    first = ranked if terms.beside else endorsed or (ranked if copies == 1 else ())
+    selection = Selection(
+        slots=(first, *[ranked] * (copies - 1)), passed_over=passed_over, explicit=False, terms=terms
+    )
+    if len(selection.pick()) < copies:
+        raise _too_few(copies, selection, ranked, bool(first))
+    return selection
 
 
 def select_data_sets(
@@ -119,17 +162,16 @@ def _explicit_providers(
     copies: int,
     metadata: Mapping[str, str],
     provider_ids: Sequence[int],
-    exclude: Collection[int],
-    largest_piece: int,
+    terms: Terms,
 ) -> Selection:
     slots = []
     for provider_id in _distinct(provider_ids, copies, "provider"):
-        if provider_id in exclude:
+        if provider_id in terms.exclude:
             raise UsageError(
                 f"provider {provider_id} is both asked for and excluded", provider_id=provider_id
             )
         provider = _provider(market, provider_id)
-        problem = provider.problem or _size_problem(provider, largest_piece)
+        problem = provider.problem or _size_problem(provider, terms.largest_piece)
         if problem:
             raise ProviderError(f"provider {provider_id} {problem}", provider_id=provider_id)
         data_set = find_reusable_data_set(market.data_sets, provider_id, metadata)
@@ -139,11 +181,13 @@ def _explicit_providers(
 
 
 def _rank(
-    market: Market, metadata: Mapping[str, str], exclude: Collection[int], largest_piece: int
+    market: Market, metadata: Mapping[str, str], terms: Terms
 ) -> tuple[tuple[Candidate, ...], tuple[PassedOver, ...]]:
     known, fresh, passed_over = [], [], []
     for provider in market.providers:
-        problem = _problem(provider, market, exclude, largest_piece)
+        if any(provider.provider_id == other.provider_id for other in terms.beside):
+            continue
+        problem = _problem(provider, market, terms)
         if problem:
             passed_over.append(PassedOver(provider_id=provider.provider_id, reason=problem))
             continue
@@ -157,14 +201,21 @@ def _rank(
     return (*known, *fresh), tuple(passed_over)
 
 
-def _problem(
-    provider: ProviderRecord, market: Market, exclude: Collection[int], largest_piece: int
-) -> str | None:
-    if provider.provider_id in exclude:
+def _problem(provider: ProviderRecord, market: Market, terms: Terms) -> str | None:
+    if provider.provider_id in terms.exclude:
         return "is excluded"
     if provider.provider_id not in market.approved:
         return "is not approved by the storage service"
-    return provider.problem or _size_problem(provider, largest_piece)
+    where = provider.location or "nowhere it says"
+    if not Location.parse(provider.location).is_in(terms.countries, terms.regions):
+        return f"is in {where}"
+    if terms.spread is not None and _part(provider, terms.spread) is None:
+        return f"does not say in which {terms.spread} it is"
+    return provider.problem or _size_problem(provider, terms.largest_piece)
+
+
+def _part(provider: ProviderRecord, spread: str) -> tuple[str, ...] | None:
+    return Location.parse(provider.location).part(spread)
 
 
 def _size_problem(provider: ProviderRecord, largest_piece: int) -> str | None:
@@ -213,14 +264,13 @@ def _distinct(ids: Sequence[int], copies: int | None, what: str) -> list[int]:
 
 
 def _too_few(
-    copies: int,
-    ranked: Sequence[Candidate],
-    endorsed: Sequence[Candidate],
-    passed_over: Sequence[PassedOver],
+    copies: int, selection: Selection, ranked: Sequence[Candidate], anyone_first: bool
 ) -> ProviderError:
-    reasons = "; ".join(f"provider {entry.provider_id} {entry.reason}" for entry in passed_over)
-    if copies > 1 and not endorsed:
+    reasons = "; ".join(f"provider {entry.provider_id} {entry.reason}" for entry in selection.passed_over)
+    if not anyone_first and ranked:
         message = "no endorsed provider is left for the first copy"
+    elif selection.terms.spread is not None and len(ranked) >= copies:
+        message = f"{copies} copies in as many {_PLURALS[selection.terms.spread]} cannot be had"
     else:
         message = f"{copies} copies need as many providers, and {len(ranked)} can be used"
     return ProviderError(

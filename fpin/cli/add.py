@@ -32,6 +32,17 @@ Excluded = Annotated[
     list[int] | None,
     Option("--exclude-provider", metavar="ID", help="Never use this provider; may be repeated."),
 ]
+Countries = Annotated[
+    list[str] | None,
+    Option("--country", metavar="CODE", help="Use providers in this country only, such as DE; repeatable."),
+]
+Regions = Annotated[
+    list[str] | None,
+    Option("--region", metavar="NAME", help="Use providers in this state or place only; repeatable."),
+]
+Spread = Annotated[
+    str | None, Option(metavar="country|region", help="No two copies in the same country, or region.")
+]
 DataSets = Annotated[
     list[int] | None, Option("--data-set", metavar="ID", help="Add to this data set; may be repeated.")
 ]
@@ -81,6 +92,9 @@ def add(
     copies: Copies = None,
     provider: Providers = None,
     exclude_provider: Excluded = None,
+    country: Countries = None,
+    region: Regions = None,
+    spread: Spread = None,
     data_set: DataSets = None,
     name: Name = None,
     metadata: Metadata = None,
@@ -109,7 +123,9 @@ def add(
     from fpin.flows import add as flow
 
     session = Session(network=network, rpc_url=rpc_url, json=json, quiet=quiet, verbose=verbose)
-    wish = make_wish(copies, provider, exclude_provider, data_set, min_runway_days)
+    wish = located(
+        make_wish(copies, provider, exclude_provider, data_set, min_runway_days), country, region, spread
+    )
     pairs = pairs_of(metadata)
     ceiling = amount(max_cost)
     ceilings = ceilings_of(max_deposit, max_balance)
@@ -143,6 +159,9 @@ def cost(
     copies: Copies = None,
     provider: Providers = None,
     exclude_provider: Excluded = None,
+    country: Countries = None,
+    region: Regions = None,
+    spread: Spread = None,
     data_set: DataSets = None,
     profile: options.Profile = "unixfs-v1-2025",
     wrap: options.Wrap = False,
@@ -164,7 +183,7 @@ def cost(
             hint="fpin add - --dry-run reads it and shows the price",
         )
     session = Session(network=network, rpc_url=rpc_url, json=json, quiet=quiet, verbose=verbose)
-    wish = make_wish(copies, provider, exclude_provider, data_set)
+    wish = located(make_wish(copies, provider, exclude_provider, data_set), country, region, spread)
     with (
         session.printer() as printer,
         session.services(printer) as services,
@@ -252,6 +271,20 @@ def make_wish(
         exclude_provider_ids=tuple(exclude or ()),
         data_set_ids=tuple(data_set or ()),
         runway=min_runway_days * EPOCHS_PER_DAY,
+    )
+
+
+def located(wish: Wish, country: list[str] | None, region: list[str] | None, spread: str | None) -> Wish:
+    """Return *wish* with where its providers must be."""
+    if spread not in (None, "country", "region"):
+        raise UsageError(f"--spread {spread!r} is neither country nor region")
+    if (country or region or spread) and (wish.provider_ids or wish.data_set_ids):
+        raise UsageError(
+            "--country, --region and --spread choose providers, and --provider or --data-set names them",
+            hint="leave out either",
+        )
+    return dataclasses.replace(
+        wish, countries=tuple(country or ()), regions=tuple(region or ()), spread=spread
     )
 
 

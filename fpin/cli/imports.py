@@ -23,6 +23,9 @@ def import_car(
     copies: add.Copies = None,
     provider: add.Providers = None,
     exclude_provider: add.Excluded = None,
+    country: add.Countries = None,
+    region: add.Regions = None,
+    spread: add.Spread = None,
     data_set: add.DataSets = None,
     name: add.Name = None,
     metadata: add.Metadata = None,
@@ -54,7 +57,9 @@ def import_car(
     from fpin.flows.imports import CarContent
 
     session = Session(network=network, rpc_url=rpc_url, json=json, quiet=quiet, verbose=verbose)
-    wish = add.make_wish(copies, provider, exclude_provider, data_set, min_runway_days)
+    wish = add.located(
+        add.make_wish(copies, provider, exclude_provider, data_set, min_runway_days), country, region, spread
+    )
     pairs = add.pairs_of(metadata)
     ceiling = add.amount(max_cost)
     ceilings = add.ceilings_of(max_deposit, max_balance)

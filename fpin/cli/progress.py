@@ -193,6 +193,8 @@ def sentence(event: Event, *, verbose: bool = False) -> str | None:
             return _quoted(event)
         case events.Packed():
             return f"root CID {event.root_cid}"
+        case events.PassedOver():
+            return f"provider {event.provider_id}: not used: it {event.reason}" if verbose else None
         case events.ProviderChosen():
             return f"provider {event.provider_id}: {event.provider_url}" + (
                 f" ({event.reason})" if verbose else ""

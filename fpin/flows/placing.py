@@ -202,7 +202,9 @@ def quoted(offer: Offer, on_event: OnEvent) -> None:
             )
         )
     if len(offer.places) < offer.wish.copies:
-        on_event(events.Noted(text=f"only {len(offer.places)} of {offer.wish.copies} providers answer now"))
+        on_event(
+            events.Noted(text=f"only {len(offer.places)} of {offer.wish.copies} copies can be placed now")
+        )
 
 
 def total(costs: Iterable[Cost]) -> Cost:

@@ -384,8 +384,8 @@ class Store:
 
     # Writing: the way in
 
-    def plan_copy(self, piece: int, *, provider_id: int, provider_url: str) -> int:
-        """A provider was chosen for *piece*. Returns the row of the new copy."""
+    def plan_copy(self, piece: int, *, provider_id: int, provider_url: str, why: str | None = None) -> int:
+        """A provider was chosen for *piece*, and *why*. Returns the row of the new copy."""
         with self._transaction():
             cursor = self._db.execute(
                 """
@@ -394,7 +394,7 @@ class Store:
                 (piece, provider_id, provider_url, CopyState.PLANNED, _now()),
             )
             copy = int(cursor.lastrowid or 0)
-            self._journal(copy, CopyState.PLANNED, provider_id=provider_id)
+            self._journal(copy, CopyState.PLANNED, provider_id=provider_id, why=why)
         return copy
 
     def mark_pulling(

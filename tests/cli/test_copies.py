@@ -229,3 +229,34 @@ def test_two_first_adds_at_once_make_one_data_set_at_each_provider(tenant: Tenan
     assert all(json.loads(out)["complete"] for (out, _), _ in ended)
     sets = tenant.chain.client_data_sets(tenant.wallet)
     assert sorted(data_set.provider_id for data_set in sets) == [1, 2]
+
+
+# Chosen
+
+
+def test_providers_can_be_asked_for_by_where_they_are(tenant: Tenant, note: Path) -> None:
+    here = tenant.here("add", note, "--country", "xx", "--region", "Localhost", "--json")
+    assert (here.code, here.json["complete"]) == (0, True), here.stderr
+    elsewhere = tenant.here("add", note, "--country", "FI")
+    assert elsewhere.code == 1
+    assert "provider 1 is in C=XX;ST=Devnet;L=Localhost" in elsewhere.stderr
+
+
+def test_copies_that_cannot_be_spread_are_not_made(tenant: Tenant, note: Path) -> None:
+    refused = tenant.here("add", note, "--spread", "country")
+    assert refused.code == 1
+    assert "2 copies in as many countries cannot be had" in refused.stderr
+    assert tenant.pins() == []
+
+
+def test_why_each_provider_was_chosen_or_passed_over_is_told_on_request(tenant: Tenant, note: Path) -> None:
+    told = tenant.here("add", note, "--exclude-provider", "3", "-n", "-v").stderr.splitlines()
+    assert "provider 3: not used: it is excluded" in told
+    assert any(line.startswith("provider 1: http") and "(next in the registry)" in line for line in told)
+
+
+@pytest.mark.parametrize("args", [("--spread", "planet"), ("--country", "DE", "--provider", "1")])
+def test_places_that_make_no_sense_are_a_usage_error(
+    tenant: Tenant, note: Path, args: tuple[str, ...]
+) -> None:
+    assert tenant.here("add", note, *args).code == 2

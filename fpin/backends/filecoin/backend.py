@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import replace
@@ -41,7 +42,7 @@ from fpin.chain.costs import CopyPlan, CopyQuote, billed_size, quote
 from fpin.chain.limits import check_piece_metadata
 from fpin.chain.provider_record import ProviderRecord, is_web_address
 from fpin.chain.records import Market
-from fpin.chain.selection import Candidate, Selection, find_reusable_data_set, select, select_data_sets
+from fpin.chain.selection import Candidate, Selection, Terms, find_reusable_data_set, select, select_data_sets
 from fpin.errors import ProviderError
 from fpin.events import OnEvent
 from fpin.piece import PieceCid
@@ -51,6 +52,7 @@ from fpin.routing import Gate, Indexer, Peers, Publisher
 from fpin.routing.peer_id import from_capability
 from fpin.settings import JOBS
 from fpin.store import ON_CHAIN, UNDER_WAY, Copy, Payment, Pin
+from fpin.threads import Crew
 from fpin.units import format_token
 
 
@@ -128,16 +130,12 @@ class FilecoinBackend:
             chosen = self._choose(market, wish, largest_piece=largest, on_event=on_event)
         else:
             chosen = self._bound(market, pin, sizes, wish, keep)
-            others = replace(
-                wish,
-                copies=wish.copies - len(chosen),
-                exclude_provider_ids=(
-                    *wish.exclude_provider_ids,
-                    *(candidate.provider.provider_id for candidate in chosen),
-                ),
-            )
+            others = replace(wish, copies=wish.copies - len(chosen))
+            beside = tuple(candidate.provider for candidate in chosen)
             if others.copies > 0:
-                chosen += self._choose(market, others, largest_piece=largest, on_event=on_event)
+                chosen += self._choose(
+                    market, others, largest_piece=largest, beside=beside, on_event=on_event
+                )
         return self._priced(wish, [(one, _lacking(pin, sizes, one.provider.provider_id)) for one in chosen])
 
     def _bound(
@@ -162,7 +160,13 @@ class FilecoinBackend:
         ]
 
     def _choose(
-        self, market: Market, wish: Wish, *, largest_piece: int, on_event: OnEvent
+        self,
+        market: Market,
+        wish: Wish,
+        *,
+        largest_piece: int,
+        on_event: OnEvent,
+        beside: tuple[ProviderRecord, ...] = (),
     ) -> list[Candidate]:
         """Return a provider for each copy, of those that answer."""
         if wish.data_set_ids:
@@ -175,9 +179,17 @@ class FilecoinBackend:
                 copies=wish.copies,
                 metadata=dict(DATA_SET_METADATA),
                 provider_ids=wish.provider_ids,
-                exclude=wish.exclude_provider_ids,
-                largest_piece=largest_piece,
+                terms=Terms(
+                    exclude=wish.exclude_provider_ids,
+                    largest_piece=largest_piece,
+                    countries=wish.countries,
+                    regions=wish.regions,
+                    spread=wish.spread,
+                    beside=beside,
+                ),
             )
+        for entry in selection.passed_over:
+            on_event(events.PassedOver(provider_id=entry.provider_id, reason=entry.reason))
         return self._healthy(selection, on_event)
 
     def _priced(self, wish: Wish, chosen: Sequence[tuple[Candidate, tuple[int, ...]]]) -> Offer:
@@ -205,26 +217,33 @@ class FilecoinBackend:
         )
 
     def _healthy(self, selection: Selection, on_event: OnEvent) -> list[Candidate]:
-        """Return for each copy the first candidate that answers a ping."""
-        chosen: list[Candidate] = []
-        tried: set[int] = set()
-        failure: ProviderError | None = None
-        for slot in range(len(selection.slots)):
-            while (candidate := selection.next_candidate(slot, tried)) is not None:
-                tried.add(candidate.provider.provider_id)
-                try:
-                    self._account.api(candidate.provider.provider_id).ping()
-                except ProviderError as exc:
-                    failure = failure or exc
-                    on_event(
-                        events.CopyFailed(provider_id=candidate.provider.provider_id, reason=exc.message)
-                    )
+        """Return for each copy the first candidate that answers a ping; all are pinged at the same time."""
+        healthy: set[int] = set()
+        failed: dict[int, ProviderError] = {}
+        while True:
+            chosen = selection.pick(failed)
+            ids = [candidate.provider.provider_id for candidate in chosen]
+            pings = [functools.partial(self._ping, one) for one in ids if one not in healthy]
+            for failure in Crew().run(pings):
+                if isinstance(failure, int):
+                    healthy.add(failure)
                     continue
-                chosen.append(candidate)
+                provider_id, error = failure
+                failed[provider_id] = error
+                on_event(events.CopyFailed(provider_id=provider_id, reason=error.message))
+            if healthy.issuperset(ids):
                 break
-        if not chosen and failure is not None:
-            raise failure
-        return chosen
+        if not chosen and failed:
+            raise next(iter(failed.values()))
+        return list(chosen)
+
+    def _ping(self, provider_id: int) -> int | tuple[int, ProviderError]:
+        """Return a provider that answers, or with it what it says instead."""
+        try:
+            self._account.api(provider_id).ping()
+        except ProviderError as exc:
+            return provider_id, exc
+        return provider_id
 
     # the way in
 

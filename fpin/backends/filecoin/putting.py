@@ -66,7 +66,10 @@ class Putting:
             for piece in self.pin.pieces:
                 if piece.piece_cid in self.sources and copy_at(piece, place.provider_id) is None:
                     self.account.store.plan_copy(
-                        piece.piece, provider_id=place.provider_id, provider_url=place.provider_url
+                        piece.piece,
+                        provider_id=place.provider_id,
+                        provider_url=place.provider_url,
+                        why=place.reason,
                     )
 
     def _serve(self, place: Place, crew: Crew, relay: Relay, lanes: Lanes, tell: OnEvent) -> Failed | None:
