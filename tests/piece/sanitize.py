@@ -62,6 +62,10 @@ def run_tests(library: str) -> int:
     sys.modules[MODULE] = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(sys.modules[MODULE])
     import pytest
+    from hypothesis import settings
+
+    settings.register_profile("patient", deadline=None)  # sanitized code is slow
+    settings.load_profile("patient")
 
     from fpin.piece import core
 
