@@ -26,7 +26,10 @@ from fpin.http import Http
 from fpin.piece import PieceCid
 from tests.conftest import Fpin, Outcome
 
-WALLETS = tuple(DevAccount(f"TEST_{number}") for number in range(160))
+# As many as there are tests that take one, should a single worker run them all.
+WALLETS = tuple(DevAccount(f"TEST_{number}") for number in range(480))
+# Has tokens, and has neither deposited nor approved anything; of one test alone.
+NEWCOMER = DevAccount("NEWCOMER")
 
 
 class Careful(Fpin):
@@ -123,7 +126,9 @@ class Tenant:
 def shared_world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     def with_wallets(genesis: Genesis) -> Genesis:
         ready = tuple(GenesisUser.ready(wallet.address) for wallet in WALLETS)
-        return dataclasses.replace(genesis, users=genesis.users + ready)
+        return dataclasses.replace(
+            genesis, users=(*genesis.users, *ready, GenesisUser.funded(NEWCOMER.address))
+        )
 
     folder = tmp_path_factory.mktemp("shared") / "devnet"
     with World.start(folder, mode="up", tune=with_wallets) as world:

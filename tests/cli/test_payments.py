@@ -14,10 +14,8 @@ from fpin.chain.account import standing
 from fpin.chain.contracts import Chain
 from fpin.devnet.accounts import USERS
 from fpin.units import EPOCHS_PER_DAY, ONE_TOKEN, parse_token
-from tests.cli.conftest import Tenant
+from tests.cli.conftest import NEWCOMER, Tenant
 from tests.conftest import Fpin, Outcome
-
-FUNDED = USERS[1]  # has tokens, and has neither deposited nor approved anything
 
 
 @pytest.fixture
@@ -61,20 +59,20 @@ def test_a_devnet_charges_by_the_price_list_that_was_chosen_for_it(fpin: Fpin, n
 
 
 def test_setup_deposits_and_approves_in_one_transaction_and_only_once(tenant: Tenant) -> None:
-    env, node = {"FPIN_PRIVATE_KEY": FUNDED.key.hex()}, tenant.chain.node
-    before = node.executed_nonces(FUNDED.address)
+    env, node = {"FPIN_PRIVATE_KEY": NEWCOMER.key.hex()}, tenant.chain.node
+    before = node.executed_nonces(NEWCOMER.address)
     done = tenant.here("payments", "setup", "--deposit", "2.5", "--json", env=env)
     assert done.code == 0, done.stderr
     assert done.json["amount"] == "2.5"
     assert done.json["account"]["approved"]
-    state = tenant.chain.payer_state(FUNDED.address)
+    state = tenant.chain.payer_state(NEWCOMER.address)
     assert state.account.funds == 5 * ONE_TOKEN // 2
     assert state.approval.is_maximal(state.prices.lockup_period)
     again = tenant.here("payments", "setup", env=env)
     assert "nothing was needed" in again.stdout
     assert tenant.here("payments", "setup", "--deposit", "1", "--json", env=env).json["amount"] == "1"
-    assert tenant.chain.account(FUNDED.address).funds == 7 * ONE_TOKEN // 2
-    assert node.executed_nonces(FUNDED.address) == before + 2
+    assert tenant.chain.account(NEWCOMER.address).funds == 7 * ONE_TOKEN // 2
+    assert node.executed_nonces(NEWCOMER.address) == before + 2
 
 
 def test_the_amount_is_told_before_it_is_sent_and_so_is_the_gas_after(tenant: Tenant) -> None:

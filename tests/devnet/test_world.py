@@ -208,13 +208,15 @@ def test_commands_attach_to_the_devnet_that_is_kept_up(tmp_path: Path) -> None:
 
 
 def test_without_a_running_devnet_a_command_is_the_devnet_for_its_time(tmp_path: Path) -> None:
+    before = set(threading.enumerate())  # other tests may have a devnet in this process
     with attach.attach_or_start(tmp_path) as path:
         server = read_server(tmp_path)
         assert server is not None
         assert (server.pid, server.mode) == (os.getpid(), "embedded")
         assert get(f"{read_info(path)['indexer_url']}/health").status_code == 200
     assert not server.answers()
-    assert not [each for each in threading.enumerate() if each.name.startswith("devnet-")]
+    begun = set(threading.enumerate()) - before
+    assert not [each for each in begun if each.name.startswith("devnet-")]
 
 
 def test_two_commands_take_turns_and_the_second_is_told_so(tmp_path: Path) -> None:
