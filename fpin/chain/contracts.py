@@ -267,6 +267,19 @@ class Chain(Reader):
             if len(page) < PIECES_PER_PAGE:
                 return tuple(found)
 
+    def find_pieces(self, data_set_id: int, piece_cids: Sequence[bytes]) -> list[tuple[int, ...]]:
+        """Return for each piece (binary PieceCIDv2) the ids under which it is in the data set."""
+        pages = self.values(
+            *(
+                self.call(PDP, "findPieceIdsByCid", data_set_id, (piece_cid,), 0, PIECES_PER_PAGE)
+                for piece_cid in piece_cids
+            )
+        )
+        return [
+            tuple(page) if len(page) < PIECES_PER_PAGE else self.find_piece_ids(data_set_id, piece_cid)
+            for piece_cid, page in zip(piece_cids, pages, strict=True)
+        ]
+
     def scheduled_removals(self, data_set_id: int) -> frozenset[int]:
         """Return the ids of pieces that leave at the next proving period."""
         return frozenset(self.value(self.call(PDP, "getScheduledRemovals", data_set_id)))

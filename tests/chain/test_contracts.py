@@ -94,6 +94,7 @@ def test_added_pieces_are_found_by_cid_and_by_list(world: World) -> None:
     assert [(entry.piece_id, entry.piece_cid) for entry in world.chain.pieces(1)] == [(0, P0), (1, P1)]
     assert world.chain.find_piece_ids(1, P1) == (1,)
     assert world.chain.find_piece_ids(1, P1[:-1] + b"\0") == ()
+    assert world.chain.find_pieces(1, [P1, P1[:-1] + b"\0", P0]) == [(1,), (), (0,)]
     assert world.chain.piece_live(1, 1)
     assert not world.chain.piece_live(1, 2)
 

@@ -121,12 +121,13 @@ class Adding:
         data_set_id = self.place.data_set_id
         if data_set_id is None:
             return
-        chain = self.account.chain
+        chain, unfinished = self.account.chain, self._unfinished()
         known = {(copy.data_set_id, copy.piece_id) for copy in self.pin.copies}
-        for piece, copy in self._unfinished():
-            held = chain.find_piece_ids(data_set_id, PieceCid.parse(piece.piece_cid).to_bytes())
-            staying = set(held) - chain.scheduled_removals(data_set_id) if held else set()
-            free = [piece_id for piece_id in staying if (data_set_id, piece_id) not in known]
+        cids = [PieceCid.parse(piece.piece_cid).to_bytes() for piece, _ in unfinished]
+        found = chain.find_pieces(data_set_id, cids)
+        leaving = chain.scheduled_removals(data_set_id) if any(found) else frozenset()
+        for (piece, copy), held in zip(unfinished, found, strict=True):
+            free = [one for one in held if one not in leaving and (data_set_id, one) not in known]
             if free:
                 self.account.store.mark_on_chain(copy.copy, data_set_id=data_set_id, piece_id=min(free))
                 self.relay.hold(piece.piece_cid, copy.provider_id)
