@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from fpin.backends.base import Wish
-from fpin.events import Event, Parked
+from fpin.events import Event, Parked, Submitted
 from fpin.flows import add as flow
 from fpin.flows.packing import Content
 from fpin.flows.services import Services
@@ -260,3 +260,26 @@ def test_places_that_make_no_sense_are_a_usage_error(
     tenant: Tenant, note: Path, args: tuple[str, ...]
 ) -> None:
     assert tenant.here("add", note, *args).code == 2
+
+
+# Many pieces
+
+
+def test_more_pieces_than_fit_into_a_call_are_added_in_several(
+    services: Services, tenant: Tenant, tmp_path: Path
+) -> None:
+    folder = tmp_path / "many"
+    folder.mkdir()
+    for number in range(42):
+        (folder / f"{number}.txt").write_text(f"{number} of {tenant.wallet}\n" * 40)
+    seen: list[Event] = []
+    request = flow.AddRequest(content=Content(paths=(folder,), piece_limit=2600), wait_for="confirmed")
+    added = flow.add(services, request, on_event=seen.append)
+    assert added.complete
+    assert 40 < len(added.pieces) <= 80
+    for provider_id in (1, 2):
+        calls = [e for e in seen if isinstance(e, Submitted) and e.provider_id == provider_id]
+        assert len(calls) == 2
+    assert {e.provider_id for e in seen if isinstance(e, Parked) and e.uploaded} == {1}
+    sets = tenant.chain.client_data_sets(tenant.wallet)
+    assert [len([*tenant.chain.pieces(one.data_set_id)]) for one in sets] == [len(added.pieces)] * 2
