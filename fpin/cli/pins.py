@@ -101,10 +101,14 @@ def _show_status(result: StatusResult, what: str | None, *, json: bool, quiet: b
 def _open(result: StatusResult) -> None:
     import webbrowser  # asks the environment what there is, which only this option needs
 
+    from fpin.keys import kept_from_children
+
     url = result.browser_url
     if url is None:
         raise NotFound("no provider holds it now, so there is nothing to open")
-    if not webbrowser.open(url):
+    with kept_from_children():
+        opened = webbrowser.open(url)
+    if not opened:
         raise LocalError(f"no browser could be started for {url}", hint="open it by hand, or set BROWSER")
 
 

@@ -14,6 +14,7 @@ from fpin.keys.sources import (
     check_reference,
     find,
     given,
+    kept_from_children,
     resolve,
 )
 
@@ -28,5 +29,6 @@ __all__ = [
     "check_reference",
     "find",
     "given",
+    "kept_from_children",
     "resolve",
 ]

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import shlex
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -129,10 +130,19 @@ def check_reference(reference: str) -> tuple[str, str]:
     return kind, rest
 
 
-def variables() -> Iterator[str]:
-    """Yield the names of the variables that may hold a key."""
-    for role in (WALLET, SESSION):
-        yield from (role.variable, role.common)
+@contextmanager
+def kept_from_children() -> Iterator[None]:
+    """Have no key in the environment that programs started meanwhile are given."""
+    held = {
+        name: os.environ.pop(name)
+        for role in (WALLET, SESSION)
+        for name in (role.variable, role.common)
+        if name in os.environ
+    }
+    try:
+        yield
+    finally:
+        os.environ.update(held)
 
 
 def _from_variable(name: str, env: Mapping[str, str]) -> Source:
@@ -185,17 +195,14 @@ def _read_file(path: Path, origin: str) -> Secret:
 def _run(command: str, origin: str) -> Secret:
     import subprocess  # hardly anybody needs it, and it takes 4 ms
 
-    # The command is to give a key, not to be given one.
-    held = set(variables())
-    env = {name: value for name, value in os.environ.items() if name not in held}
     try:
-        done = subprocess.run(
-            shlex.split(command),
-            stdout=subprocess.PIPE,  # what it says on standard error, such as a question, the user sees
-            env=env,
-            timeout=COMMAND_SECONDS,
-            check=False,
-        )
+        with kept_from_children():
+            done = subprocess.run(
+                shlex.split(command),
+                stdout=subprocess.PIPE,  # what it says on standard error, such as a question, the user sees
+                timeout=COMMAND_SECONDS,
+                check=False,
+            )
         code, secret = done.returncode, Secret(done.stdout.decode("ascii"), origin)
     except (OSError, ValueError, subprocess.TimeoutExpired) as exc:
         raise NoKey(

@@ -254,3 +254,16 @@ def test_a_traceback_with_the_values_of_its_frames_shows_no_key(
         lines = [line for frame in list(shown.stack)[1:] for line in map(str, (frame.locals or {}).items())]
         assert lines
         assert not any(wrong[:FRAGMENT] in line for line in lines)
+
+
+def test_programs_that_are_started_are_given_no_key(tenant: Tenant, tmp_path: Path) -> None:
+    seen, note = tmp_path / "seen", tmp_path / "note.txt"
+    note.write_text("to be shown")
+    browser = tmp_path / "browser"
+    browser.write_text(f"#!/bin/sh\nenv > '{seen}'\ntr '\\0' ' ' < /proc/$PPID/cmdline >> '{seen}'\n")
+    browser.chmod(0o700)
+    assert tenant.fpin("add", note, "--copies", "1", "-q").code == 0
+    opened = tenant.fpin("status", note, "--open", env={"BROWSER": f"{browser} %s"})
+    assert opened.code == 0, opened.stderr
+    assert "BROWSER=" in seen.read_text()
+    assert_nowhere(tenant.fpin.wallet.key, seen.read_bytes())

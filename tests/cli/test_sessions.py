@@ -66,6 +66,12 @@ def test_a_session_key_stores_and_removes_without_the_key_of_the_wallet(
     assert added.json["complete"] is True
     piece_cid = added.json["pieces"][0]["piece_cid"]
     assert len(tenant.on_chain(piece_cid)) == 2
+    # The owner ends one of the data sets; the session key makes the copy that is lost at another.
+    [lost, _] = [one["data_set_id"] for one in added.json["pieces"][0]["copies"]]
+    assert tenant.here("data-set", "terminate", str(lost), "--yes").code == 0
+    repaired = tenant.here("repair", note, "--json", env=ci.env)
+    assert repaired.code == 0, repaired.stderr
+    assert len({data_set_id for _, data_set_id, _ in tenant.on_chain(piece_cid)} - {lost}) == 2
     removed = tenant.fpin("rm", note, "--json", env=ci.env)
     assert removed.code == 0, removed.stderr
     assert {one["state"] for one in removed.json["pieces"]} <= {"scheduled", "removed", "unadvertised"}
