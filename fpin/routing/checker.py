@@ -344,9 +344,14 @@ class _Check:
         return result if sentences else report.with_sentences(result, self.peers.poll, self.last)
 
     def _source(self, found: Sequence[Finding]) -> str | None:
-        """Return the URL of the indexer behind the evidence, or of the one that was asked."""
+        """Return the URL of the indexer behind the evidence, or of the one that was asked.
+
+        None where providers say that one has it: they do not say which.
+        """
         poll, confirm = self.peers.poll, self.peers.confirm
         proved = {finding.evidence for finding in found}
+        if proved == {"synced"}:
+            return None
         if confirm and "processed" in proved and "record" not in proved:
             return confirm.url
         indexer = poll or confirm

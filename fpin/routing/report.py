@@ -41,7 +41,10 @@ def with_sentences(result: RoutingResult, poll: Indexer | None, last: Answer) ->
 
 def _sentences(result: RoutingResult, poll: Indexer | None, last: Answer) -> Iterator[str]:
     if result.state == "found":
-        yield f"Found by CID at {result.indexer}."
+        if result.indexer is None:
+            yield "Not seen at an indexer, but its providers say that one has processed their advertisements."
+        else:
+            yield f"Found by CID at {result.indexer}."
         for finding in result.findings:
             yield from (f"{_who(finding)}: {note}." for note in finding.notes)
         return

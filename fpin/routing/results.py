@@ -58,7 +58,7 @@ class RoutingResult:
     """How the wait for routing ended. Never says anything about the upload itself (rule R10)."""
 
     state: RoutingState
-    indexer: str | None  # URL of the indexer that the evidence comes from, or that was asked last
+    indexer: str | None  # that the evidence comes from, or that was asked last; None: providers speak for one
     strength: Strength | None = None  # what all found copies reach
     checked: tuple[bytes, ...] = ()  # CIDs found at every copy expected to have them
     ad_cid: bytes | None = None  # of the first copy whose advertisement is known

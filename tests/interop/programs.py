@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -56,22 +57,23 @@ class GoProgram:
         folder = self.installed.parent
         folder.mkdir(parents=True, exist_ok=True)
         self.refusal.unlink(missing_ok=True)
-        # A module of our own around it, not `go install module@version`: that refuses a module whose go.mod
-        # leaves versions out, as kubo's does.
+        # A module of our own around it, as `go install module@version` refuses what has an `exclude` in its
+        # go.mod, which kubo has.
         lines = ["module interop", "", "go 1.25", "", f"require {self.module} {self.version}", ""]
         (folder / "go.mod").write_text("\n".join(lines))
         (folder / "go.sum").unlink(missing_ok=True)
         done = subprocess.run(
             ["go", "build", "-mod=mod", "-o", str(self.installed), self.package],
             cwd=folder,
-            env={**os.environ, "CGO_ENABLED": "0", "GOFLAGS": "", "GOWORK": "off"},
+            env={**os.environ, "CGO_ENABLED": "0", "GOFLAGS": "-buildvcs=false", "GOWORK": "off"},
             capture_output=True,
             text=True,
             check=False,
         )
         if done.returncode:
-            said = [line.strip() for line in done.stderr.splitlines() if "downloading" not in line]
-            self.refusal.write_text(f"{self.module} {self.version} did not install: {' '.join(said)[:300]}\n")
+            said = " ".join(line.strip() for line in done.stderr.splitlines() if "downloading" not in line)
+            why = re.sub(r"https?://\S+", "…", said)[-200:]  # which mirror was asked is nobody's business
+            self.refusal.write_text(f"{self.module} {self.version} did not install: {why}\n")
 
 
 # kubo 0.43.1 builds only with a fork of go-libp2p that its go.mod puts in the place of the real one.

@@ -287,6 +287,8 @@ def test_the_providers_synced_counts_where_no_indexer_answers(world: World) -> N
                    Status(status="announced", advertised=True, synced=True, ad_cid=AD)])  # fmt: skip
     result = check(world)
     assert (result.state, result.findings[0].evidence) == ("found", "synced")
+    assert result.indexer is None
+    assert result.sentences[0].startswith("Not seen at an indexer")
     assert world.gate.is_open(ROOT)
 
 
