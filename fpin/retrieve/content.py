@@ -209,6 +209,7 @@ class Content:
     def _below(self, cid: bytes, path: Path, depth: int) -> Iterator[Part]:
         self._count_entry()
         if (size := self._keep(path, 0, None, cid)) is not None:
+            self._meet(cid)
             self._count(size)
             yield from (File(path, size, None), Kept(size), FileEnd(path))
             return
@@ -349,11 +350,15 @@ class Content:
         data = cids.identity_data(cid)
         if data is None:
             data = self._get(cid)
-            multihash = cids.multihash_of(cid)
-            if multihash not in self._met:
-                self._met.add(multihash)
-                self._distinct += 1
+            self._meet(cid)
         return _decode(cid, data)
+
+    def _meet(self, cid: bytes) -> None:
+        """Count the block of *cid*, unless it was met before."""
+        multihash = cids.multihash_of(cid)
+        if multihash not in self._met:
+            self._met.add(multihash)
+            self._distinct += 1
 
 
 def _decode(cid: bytes, data: bytes) -> _Node:

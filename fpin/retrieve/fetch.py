@@ -100,7 +100,8 @@ def fetch(
             files=written.files,
             sources=tuple(blocks.used),
             skipped=tuple(written.skipped),
-            warnings=tuple(error.message for error in blocks.lies.values()),
+            # Copied first: a thread that fetches ahead may find one more.
+            warnings=tuple(error.message for error in list(blocks.lies.values())),
             kept=written.kept,
         )
 
@@ -175,7 +176,7 @@ class Blocks:
                 return
             self._prefetch = Prefetch(usable, self._ask)
         self._leave()
-        self._prefetch.want([cid for cid in coming if self._cache.get(cids.multihash_of(cid)) is None])
+        self._prefetch.want([cid for cid in coming if not self._at_hand(cid)])
 
     def get(self, cid: bytes) -> bytes:
         """Return the verified block of *cid* from the first source that has it, the current one first."""
@@ -209,6 +210,9 @@ class Blocks:
         if found:
             return self.get(cid)
         raise self._verdict(cid, failures)
+
+    def _at_hand(self, cid: bytes) -> bool:
+        return cids.identity_data(cid) is not None or self._cache.get(cids.multihash_of(cid)) is not None
 
     def _note_use(self) -> None:
         if self.source not in self.used:

@@ -46,6 +46,7 @@ class Prefetch:
         self._wanted: dict[bytes, _Wanted] = {}
         self._changed = threading.Condition()
         self._closed = False
+        self._bug: Exception | None = None
         self._threads = [
             threading.Thread(target=self._work, args=(source,), name=f"fpin-fetch-{source}", daemon=True)
             for source in sources[:MAX_SOURCES]
@@ -81,6 +82,8 @@ class Prefetch:
                 return None
             self._changed.wait_for(lambda: wanted.data is not None or self._hopeless(wanted))
             self._wanted.pop(cid, None)
+            if self._bug is not None:
+                raise self._bug
             return None if wanted.data is None else (wanted.data, wanted.source)
 
     def _hopeless(self, wanted: _Wanted) -> bool:
@@ -90,13 +93,11 @@ class Prefetch:
         while (wanted := self._next(source)) is not None:
             try:
                 data, failure = self._ask(source, wanted.cid), None
-            except FpinError as exc:
+            except Exception as exc:  # noqa: BLE001  (whoever waits for the block has to hear of it)
                 data, failure = None, exc
-            except RuntimeError:
-                if self._closed:
-                    return  # the connections were closed under it
-                raise
             with self._changed:
+                if failure is not None and not isinstance(failure, FpinError):
+                    self._bug = failure  # when this is closed: the connections were closed under it
                 wanted.busy = False
                 if data is not None:
                     wanted.data, wanted.source = data, source

@@ -11,7 +11,7 @@ from fpin.errors import GatewayUnavailable, VerificationFailed
 from fpin.http import Http
 from fpin.ipld import cid as cids
 from fpin.ipld import dagpb, unixfs
-from fpin.retrieve import Fetched, Gateway, Span, fetch
+from fpin.retrieve import Fetched, Gateway, Limits, Span, fetch
 from tests.provider.peer import Peer, answer
 from tests.retrieve.dags import CAR_TYPE, Dag
 from tests.retrieve.test_files import everything
@@ -189,3 +189,20 @@ def test_leaves_that_carry_a_message_are_known_again(
     place.begin(400)
     assert place.fetch().kept == 400
     assert place.out.read_bytes() == b"".join(CHUNKS)
+
+
+def test_a_great_many_files_that_are_here_already_are_no_bomb(
+    tmp_path: Path, peer: Peer, http: Http, dag: Dag
+) -> None:
+    root = dag.directory({f"{number:04}": dag.raw(b"%d" % number) for number in range(1100)})
+    dag.serve(peer)
+    source, limits = Gateway(peer.url, http), Limits(repeats=10)
+
+    def stop(_source: str, done: int) -> None:
+        if done > 3250:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        fetch(root, (), [source], tmp_path / "out", stop, workplace=tmp_path / ".out.fpin-1", limits=limits)
+    again = fetch(root, (), [source], tmp_path / "out", workplace=tmp_path / ".out.fpin-1", limits=limits)
+    assert (again.files, again.kept >= 3250) == (1100, True)

@@ -10,7 +10,9 @@ import pytest
 from fpin.errors import GatewayUnavailable, IndexerUnavailable, NotFound
 from fpin.http import Http
 from fpin.ipld import cid as cids
+from fpin.ipld.unixfs import Kind, UnixFs
 from fpin.retrieve import Gateway, fetch
+from fpin.retrieve.prefetch import Prefetch
 from fpin.retrieve.verify import MAX_BLOCK
 from tests.provider.peer import Answer, Peer, Request, answer
 from tests.retrieve.dags import Dag
@@ -164,3 +166,29 @@ def test_not_to_be_told_who_has_a_block_is_not_the_same_as_nobody(
         fetch(root, (), gateways(peers[:1], http), tmp_path / "out", more=more)
     with pytest.raises(NotFound):
         fetch(root, (), gateways(peers[:1], http), tmp_path / "out", more=lambda _cid: [])
+
+
+def test_leaves_that_carry_their_own_bytes_are_asked_of_nobody(
+    peers: list[Peer], http: Http, dag: Dag
+) -> None:
+    inline = [cids.cid_v1(cids.RAW, bytes((0, 100)) + bytes([number]) * 100) for number in range(3)]
+    links = [("", cid) for cid in [*inline, *map(dag.raw, LEAVES)]]
+    fs = UnixFs(kind=Kind.FILE, filesize=300 + 24 * 2**17, blocksizes=(100,) * 3 + (2**17,) * 24)
+    root = dag.node(fs, links)
+    for peer in peers[:2]:
+        dag.serve(peer)
+    content, _ = fetched(root, gateways(peers[:2], http))
+    assert content == b"".join(bytes([number]) * 100 for number in range(3)) + b"".join(LEAVES)
+    asked = {path for peer in peers for path in peer.asked()}
+    assert not asked & {f"/ipfs/{cids.format_cid(cid)}" for cid in inline}
+
+
+def test_a_mistake_of_ours_in_a_thread_is_raised_where_the_block_is_needed() -> None:
+    def broken(_source: int, _cid: bytes) -> bytes:
+        raise ZeroDivisionError
+
+    prefetch = Prefetch([0, 1], broken)
+    prefetch.want([b"cid"])
+    with pytest.raises(ZeroDivisionError):
+        prefetch.take(b"cid")
+    prefetch.close()
