@@ -57,19 +57,29 @@ TARGET INLINE void NAME(store_node)(uint8_t *node, const words4 half[2])
     memcpy(node, words, NODE);
 }
 
+/* Write the parents of the pair at `nodes` and of the one `step` bytes on. */
+TARGET INLINE void NAME(hash_two)(uint8_t *parents, const uint8_t *nodes, size_t step, const words4 initial[2])
+{
+    const uint8_t *const pairs[2] = {nodes, nodes + step};
+    words4 state[2][2];
+    memcpy(state[0], initial, sizeof state[0]);
+    memcpy(state[1], initial, sizeof state[1]);
+    NAME(add_blocks)(state, pairs, 0);
+    NAME(add_padding)(state);
+    NAME(store_node)(parents, state[0]);
+    NAME(store_node)(parents + NODE, state[1]);
+}
+
 TARGET static void NAME(hash_pairs)(uint8_t *parents, const uint8_t *nodes, size_t count)
 {
-    words4 initial[2], state[2][2];
+    words4 initial[2];
     NAME(from_words)(initial, INITIAL);
-    for (; count > 0; count -= count < 2 ? count : 2, nodes += 4 * NODE, parents += 2 * NODE) {
-        const uint8_t *const pairs[2] = {nodes, count < 2 ? nodes : nodes + 2 * NODE};
-        memcpy(state[0], initial, sizeof initial);
-        memcpy(state[1], initial, sizeof initial);
-        NAME(add_blocks)(state, pairs, 0);
-        NAME(add_padding)(state);
-        NAME(store_node)(parents, state[0]);
-        if (count > 1)
-            NAME(store_node)(parents + NODE, state[1]);
+    for (; count > 1; count -= 2, nodes += 4 * NODE, parents += 2 * NODE)
+        NAME(hash_two)(parents, nodes, 2 * NODE, initial);
+    if (count == 1) { /* the other message is the same one */
+        uint8_t both[2 * NODE];
+        NAME(hash_two)(both, nodes, 0, initial);
+        memcpy(parents, both, NODE);
     }
 }
 
