@@ -48,17 +48,24 @@ TARGET INLINE void NAME(add_padding)(words4 state[2][2])
         state[n][0] += s[n][0], state[n][1] += s[n][1];
 }
 
-TARGET INLINE void NAME(store_node)(uint8_t *node, const words4 half[2])
+/* `words` are those of a node, in order. */
+TARGET INLINE void NAME(store_words)(uint8_t *node, words4 words[2])
 {
-    words4 words[2];
-    NAME(to_words)(words, half);
     words[1] &= (words4){UINT32_MAX, UINT32_MAX, UINT32_MAX, TRUNCATE};
     words[0] = NAME(swap)(words[0]), words[1] = NAME(swap)(words[1]);
     memcpy(node, words, NODE);
 }
 
+TARGET INLINE void NAME(store_node)(uint8_t *node, const words4 half[2])
+{
+    words4 words[2];
+    NAME(to_words)(words, half);
+    NAME(store_words)(node, words);
+}
+
 /* Write the parents of the pair at `nodes` and of the one `step` bytes on. */
-TARGET INLINE void NAME(hash_two)(uint8_t *parents, const uint8_t *nodes, size_t step, const words4 initial[2])
+TARGET INLINE void NAME(hash_two)(uint8_t *parents, const uint8_t *nodes, size_t step,
+                                  const words4 initial[2])
 {
     const uint8_t *const pairs[2] = {nodes, nodes + step};
     words4 state[2][2];
@@ -85,13 +92,7 @@ TARGET static void NAME(hash_pairs)(uint8_t *parents, const uint8_t *nodes, size
 
 TARGET static void NAME(hash_blocks)(uint8_t *nodes, const uint8_t *raw, size_t count, int height)
 {
-    uint8_t row[2 * NODE << ROW_HEIGHT];
-    for (; count > 0; count -= 2, raw += (size_t)2 * QUAD << (height - 2), nodes += 2 * NODE) {
-        EXPAND(row, raw, (size_t)2 << (height - 2));
-        for (int level = height - 1; level >= 0; level--)
-            NAME(hash_pairs)(row, row, (size_t)2 << level);
-        memcpy(nodes, row, 2 * NODE);
-    }
+    hash_rows(EXPAND, NAME(hash_pairs), nodes, raw, count, height);
 }
 
 TARGET static void NAME(compress)(uint32_t *words, const uint8_t *const *messages, size_t blocks)

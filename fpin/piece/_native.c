@@ -63,8 +63,9 @@ static void expand_portable(uint8_t *leaves, const uint8_t *raw, size_t quads)
 
 static int always(void) { return 1; }
 
-#define KERNEL(name, lanes, available) \
-    {#name, lanes, available, hash_blocks_##name, hash_pairs_##name, compress_##name}
+#define NAMED_KERNEL(name, suffix, lanes, available) \
+    {name, lanes, available, hash_blocks_##suffix, hash_pairs_##suffix, compress_##suffix}
+#define KERNEL(name, lanes, available) NAMED_KERNEL(#name, name, lanes, available)
 
 /* Fastest first. */
 static const struct kernel KERNELS[] = {
@@ -72,7 +73,8 @@ static const struct kernel KERNELS[] = {
 #if HAVE_LANES
     KERNEL(avx512, 16, has_avx512),
 #endif
-    KERNEL(shani, 2, has_shani),
+    NAMED_KERNEL("shani", mixed, 2, has_shani_and_bmi2),
+    NAMED_KERNEL("shani_plain", shani, 2, has_shani),
 #if HAVE_LANES
     KERNEL(avx2, 8, has_avx2),
 #endif

@@ -36,6 +36,7 @@ typedef uint32_t words4 __attribute__((vector_size(16)));
 
 /* Blocks are hashed up to this height while they are in the first cache and fill all lanes. */
 #define ROW_HEIGHT 6
+#define ROW_BLOCKS 8 /* 16 KiB of leaves */
 
 /* One way to compute. Pointers need no alignment. */
 struct kernel {
@@ -49,6 +50,22 @@ struct kernel {
     /* Add `blocks` 64-byte blocks of each message to its state: word i of lane j is state[i * lanes + j]. */
     void (*compress)(uint32_t *state, const uint8_t *const *messages, size_t blocks);
 };
+
+/* A kernel's hash_blocks by its hash_pairs: level by level, over rows that the first cache holds. */
+INLINE void hash_rows(void (*expand)(uint8_t *leaves, const uint8_t *raw, size_t quads),
+                      void (*hash_pairs)(uint8_t *parents, const uint8_t *nodes, size_t count),
+                      uint8_t *nodes, const uint8_t *raw, size_t count, int height)
+{
+    uint8_t row[ROW_BLOCKS * NODE << ROW_HEIGHT];
+    while (count > 0) {
+        size_t blocks = count < ROW_BLOCKS ? count : ROW_BLOCKS, quads = blocks << (height - 2);
+        expand(row, raw, quads);
+        for (int level = height - 1; level >= 0; level--)
+            hash_pairs(row, row, blocks << level);
+        memcpy(nodes, row, NODE * blocks);
+        count -= blocks, raw += QUAD * quads, nodes += NODE * blocks;
+    }
+}
 
 static const uint32_t INITIAL[8] = {
     0x6a09e667, 0xbb67ae85, 0x3c6ef372, 0xa54ff53a, 0x510e527f, 0x9b05688c, 0x1f83d9ab, 0x5be0cd19,

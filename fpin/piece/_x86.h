@@ -1,4 +1,5 @@
-/* The kernels of x86-64: AVX-512 with 16 lanes, AVX2 with 8, SHA-NI with two messages interleaved. */
+/* The kernels of x86-64: AVX-512 with 16 lanes, AVX2 with 8, SHA-NI with two messages interleaved, alone or
+   with general-purpose instructions in between. */
 
 #ifndef FPIN_X86_H
 #define FPIN_X86_H
@@ -34,6 +35,12 @@ static int has_shani(void)
 {
     uint32_t a, b, c, d;
     return (leaf7_ebx() & bit_SHA) && __get_cpuid(1, &a, &b, &c, &d) && (c & bit_SSSE3) && (c & bit_SSE4_1);
+}
+
+static int has_shani_and_bmi2(void)
+{
+    const uint32_t both = bit_BMI | bit_BMI2;
+    return (leaf7_ebx() & both) == both && has_shani();
 }
 
 #define AVX2 __attribute__((target("avx2")))
@@ -149,5 +156,6 @@ SHANI INLINE words4 swap_shani(words4 w)
 #define EXPAND expand_portable
 #define TARGET SHANI
 #include "_interleaved.h"
+#include "_mixed.h"
 
 #endif

@@ -17,8 +17,8 @@ _Lanes = tuple[int, int, Callable[[_Messages], bytes]]  # how many at once, how 
 
 # The fewest messages for which a kernel beats hashlib, which uses the SHA instructions too, one message at a
 # time (benchmarks/piece.py). AVX2 gains only where there are no such instructions.
-_LEAST = {"avx512": 10, "shani": 2, "arm": 2, "avx2": 5}
-_SHA_INSTRUCTIONS = {"shani", "arm"}
+_LEAST = {"avx512": 10, "shani": 2, "shani_plain": 2, "arm": 2, "avx2": 5}
+_SHA_INSTRUCTIONS = {"shani", "shani_plain", "arm"}
 
 
 def sha256_many(messages: _Messages) -> bytes:
