@@ -10,7 +10,9 @@ setup(
         Extension(
             "fpin.piece._native",
             sources=["fpin/piece/_native.c"],
-            depends=[f"fpin/piece/_{part}.h" for part in ("sha256", "lanes", "interleaved", "mixed", "x86", "arm")],
+            depends=[
+                f"fpin/piece/_{part}.h" for part in ("sha256", "lanes", "interleaved", "mixed", "x86", "arm")
+            ],
             define_macros=[("Py_LIMITED_API", "0x030B0000")],
             extra_compile_args=["-O3", "-std=c11", "-Wno-psabi"],
             optional=True,

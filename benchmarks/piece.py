@@ -2,7 +2,7 @@
 
 ``python benchmarks/piece.py [--rounds N] [--size MiB]`` prints Markdown. Every round measures every candidate
 once, so that a slow moment of the machine meets all of them; a ratio is the median of the rounds' ratios.
-", 1" and ", 2" count the threads, for the Python twin the processes. Two need two free cores.
+", 1" and ", 2" count the threads, which for the Python twin have a process each. Two need two free cores.
 """
 
 from __future__ import annotations
@@ -16,13 +16,12 @@ import ssl
 import statistics
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
+from concurrent.futures import Executor
 from contextlib import ExitStack
 from functools import partial
-from multiprocessing import get_context
 from pathlib import Path
 
-from fpin.piece import BLOCK_SIZE, PieceHasher, PieceTree, core, sha256_many
+from fpin.piece import BLOCK_SIZE, PieceHasher, PieceTree, core, hashing_threads, sha256_many
 
 MIB = 1 << 20
 SLICE = 8 * BLOCK_SIZE
@@ -76,17 +75,16 @@ def by_stream(name: str, pool: Executor | None, data: memoryview) -> None:
 def candidates(data: memoryview, stack: ExitStack) -> Iterator[Candidate]:
     yield "U", len(data), partial(unit, data)
     yield "sha256_many, 1 MiB chunks", len(data), partial(side_by_side, data)
-    threads = stack.enter_context(ThreadPoolExecutor(2))
-    processes = stack.enter_context(ProcessPoolExecutor(2, mp_context=get_context("spawn")))
     best = core.implementation()
+    threads = stack.enter_context(hashing_threads(2, "bench"))
+    choose(core.PYTHON)
+    with_processes = stack.enter_context(hashing_threads(2, "bench-python"))
+    choose(best)
     for name in core.implementations():
         part = data[: len(data) // SLOW.get(name, 1)]
+        pool = with_processes if name == core.PYTHON else threads
         yield f"{name}, 1", len(part), partial(by_blocks, name, None, part)
-        if name == core.PYTHON:
-            # The workers read the variable when they start, which is at the first use of the pool.
-            yield f"{name}, 2", len(part), partial(by_stream, name, processes, part)
-        else:
-            yield f"{name}, 2", len(part), partial(by_blocks, name, threads, part)
+        yield f"{name}, 2", len(part), partial(by_blocks, name, pool, part)
     yield f"{best}, stream of 1 MiB chunks, 1", len(data), partial(by_stream, best, None, data)
     yield f"{best}, stream of 1 MiB chunks, 2", len(data), partial(by_stream, best, threads, data)
 

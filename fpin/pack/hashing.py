@@ -24,7 +24,7 @@ from fpin.pack.reading import Sections, check_symlink, read_sections
 from fpin.pack.source import PackedPiece, batches, filler, header
 from fpin.pack.stream import Data, Guess, Part, PieceStream, guess_roots
 from fpin.pack.tree import SYMLINK
-from fpin.piece import MIN_PIECE_SIZE, HeldPiece
+from fpin.piece import MIN_PIECE_SIZE, HeldPiece, hashing_threads
 
 if TYPE_CHECKING:
     from concurrent.futures import Executor, Future
@@ -72,14 +72,9 @@ def digest(
     Raises SourceChanged, naming the file, for one that is not what the layout was made from, and
     SourceError for one that cannot be read.
     """
-    from concurrent.futures import ThreadPoolExecutor  # 14 ms to import
-
     jobs = jobs or available_cores()
-    pool = ThreadPoolExecutor(jobs, thread_name_prefix="fpin-digest")
-    try:
+    with hashing_threads(jobs, "fpin-digest") as pool:
         return _Digest(layout, pool, jobs, jobs + spare, progress, sink).run()
-    finally:
-        pool.shutdown(cancel_futures=True)
 
 
 def available_cores() -> int:

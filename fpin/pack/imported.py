@@ -25,7 +25,15 @@ from fpin.pack.layout import FILLERS
 from fpin.pack.reading import changed
 from fpin.pack.scanning import OpenCar, Window, check_zeros, named, open_car, scan
 from fpin.pack.stream import Part, PieceStream
-from fpin.piece import BLOCK_HEIGHT, BLOCK_SIZE, MAX_PIECE_SIZE, MIN_PIECE_SIZE, PieceCid, block_roots
+from fpin.piece import (
+    BLOCK_HEIGHT,
+    BLOCK_SIZE,
+    MAX_PIECE_SIZE,
+    MIN_PIECE_SIZE,
+    PieceCid,
+    block_roots,
+    hashing_threads,
+)
 
 if TYPE_CHECKING:
     from concurrent.futures import Executor
@@ -199,10 +207,8 @@ def digest_car(
     *progress* is told the bytes of the CAR done so far. Raises VerificationFailed, naming the offset, for a
     damaged file, and SourceChanged for one that is not what *plan* was made from.
     """
-    from concurrent.futures import ThreadPoolExecutor  # 14 ms to import
-
     jobs = jobs or available_cores()
-    with open_car(plan.path) as source, ThreadPoolExecutor(jobs, thread_name_prefix="fpin-car") as pool:
+    with open_car(plan.path) as source, hashing_threads(jobs, "fpin-car") as pool:
         if source.identity != plan.identity:
             raise changed(os.fsencode(plan.path))
         return _Digest(plan, source, root_cid, pool, jobs, progress).run()

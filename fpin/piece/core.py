@@ -6,6 +6,7 @@ The environment variable ``FPIN_PIECE_KERNEL`` forces one of them by name.
 from __future__ import annotations
 
 import os
+import threading
 from functools import cache, partial
 from types import ModuleType
 from typing import Protocol
@@ -55,9 +56,22 @@ def block_roots(data: bytes | bytearray | memoryview, height: int) -> bytes:
     """Return the roots, 32 bytes each, of the consecutive blocks of *data* that nodes at *height* cover.
 
     A block has ``127 * 2**(height - 2)`` bytes, *height* is 2 or more; the last block may be short and is
-    completed with zeros. Compiled code releases the GIL; the function can be sent to another process.
+    completed with zeros. Compiled code releases the GIL; see `hashing_threads` for the twin.
     """
-    return implementations()[implementation()](data, height)
+    compute = _THREAD.compute or implementations()[implementation()]
+    return compute(data, height)
+
+
+class _Thread(threading.local):
+    compute: BlockRoots | None = None
+
+
+_THREAD = _Thread()
+
+
+def compute_in_this_thread(compute: BlockRoots) -> None:
+    """Have *compute*, which equals the twin, do the work of `block_roots` in the thread that calls this."""
+    _THREAD.compute = compute
 
 
 def warning() -> str | None:

@@ -102,8 +102,8 @@ class PieceTree:
 class PieceHasher:
     """One piece as a stream of bytes, cut anywhere.
 
-    With a *pool* of threads (see `implementation`: compiled code releases the GIL) or of processes, hashing
-    runs there while the caller produces more; without one it runs within `update`.
+    With a *pool* (see `hashing_threads`), hashing runs there while the caller produces more; without one it
+    runs within `update`.
     """
 
     def __init__(self, pool: Executor | None = None) -> None:

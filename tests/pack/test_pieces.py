@@ -6,6 +6,7 @@ import contextlib
 import os
 import shutil
 from pathlib import Path
+from random import Random
 
 import pytest
 from hypothesis import given
@@ -14,9 +15,9 @@ from hypothesis import strategies as st
 from fpin.errors import LocalError, SourceChanged, SourceError, VerificationFailed
 from fpin.ipld import car
 from fpin.ipld import cid as cids
-from fpin.pack import Packed, Profile, digest, plan, walk, write_cars
+from fpin.pack import DEFAULT_PROFILE, Packed, Profile, digest, plan, walk, write_cars
 from fpin.pack.carset import CarSet
-from fpin.piece import PieceHasher
+from fpin.piece import PieceHasher, core
 from tests.pack import reference
 from tests.pack.reference import Node
 from tests.pack.test_layout import TINY
@@ -114,6 +115,19 @@ def test_the_number_of_threads_changes_nothing(source: Path, profile: Profile, l
     assert len({tuple(str(piece.piece_cid) for piece in packed.pieces) for packed in results}) == 1
 
 
+def test_the_number_of_processes_of_the_twin_changes_nothing_either(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "file"
+    file.write_bytes(Random(1).randbytes(14_000_000))
+    expected = pack(file, DEFAULT_PROFILE, 6_000_000)
+    monkeypatch.setattr(core, "implementation", lambda: core.PYTHON)
+    for jobs in (1, 2, 3):
+        packed = pack(file, DEFAULT_PROFILE, 6_000_000, jobs)
+        assert packed.root_cid == expected.root_cid
+        assert [piece.piece_cid for piece in packed.pieces] == [piece.piece_cid for piece in expected.pieces]
+
+
 def test_pieces_together_hold_the_dag_and_not_one_less(
     source: Path, tmp_path: Path, profile: Profile
 ) -> None:
@@ -167,7 +181,6 @@ def test_a_piece_too_small_for_a_provider_gets_one_more_block(
 
 
 def test_real_chunks_pack_like_the_plain_packer(source: Path) -> None:
-    from fpin.pack import DEFAULT_PROFILE
     from tests.ipld.vectors import keystream
 
     node: Node = {
