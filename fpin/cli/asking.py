@@ -24,5 +24,5 @@ def ask_for_key(noun: str, whose: str) -> Secret:
 
     secret = Secret(getpass.getpass(f"{noun} for {whose} (not shown): ", stream=sys.stderr), "the prompt")
     if not secret.reveal():
-        raise NoKey("no key was given", hint="fpin key set keeps one in the keyring")
+        raise NoKey("no key was given", hint="a key is 0x and 64 hexadecimal digits")
     return secret

@@ -27,4 +27,4 @@ def agree(proposal: str, *, yes: bool, json: bool = False) -> None:
     sys.stderr.write(f"{proposal}? [y/N] ")
     sys.stderr.flush()
     if sys.stdin.readline().strip().lower() not in ("y", "yes"):
-        raise Declined("not agreed to: nothing was sent")
+        raise Declined("not agreed to: nothing was done")

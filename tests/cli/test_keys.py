@@ -10,6 +10,7 @@ import pytest
 
 from fpin.chain.signer import Signer
 from tests.cli.conftest import Here, Tenant
+from tests.cli.terminal import terminal
 from tests.cli.test_bad_input import CLOSED, told
 from tests.conftest import Fpin
 from tests.keyrings import own_keyring
@@ -209,3 +210,34 @@ def test_what_has_to_sign_says_that_an_address_is_not_enough(
 def test_what_is_no_address_is_refused_before_anybody_is_asked(here: Here, wrong: str) -> None:
     network = ("--network", "calibration", "--rpc-url", CLOSED)
     told(here("payments", "status", "--wallet", wrong, *network), 2, "address")
+
+
+def test_at_a_terminal_a_key_is_asked_for_and_not_shown(tenant: Tenant, tmp_path: Path) -> None:
+    """A prompt of a real terminal: it echoes what is typed unless it is told not to."""
+    root = Path(__file__).parents[2]
+    env = {
+        "FPIN_PRIVATE_KEY": "",
+        "PYTHON_KEYRING_BACKEND": "tests.keyring_file.FileKeyring",
+        "PYTHONPATH": str(root),
+        "TEST_KEYRING": str(tmp_path / "keyring.json"),
+    }
+    key = tenant.env["FPIN_PRIVATE_KEY"]
+    with terminal(tenant.fpin, "key", "set", "work", env=env) as screen:
+        screen.until("private key for work")
+        screen.type(key + "\n")
+        assert screen.wait() == 0
+        assert f"kept in the keyring as work: the key of {tenant.wallet}" in screen.seen
+        assert key[2:] not in screen.seen
+    assert key in (tmp_path / "keyring.json").read_text()
+    looking = {**env, "FPIN_WALLET_ADDRESS": tenant.wallet}
+    with terminal(tenant.fpin, "payments", "setup", env=looking) as screen:
+        screen.until("private key for devnet")
+        screen.type(key + "\n")
+        assert screen.wait() == 0
+        assert "may use the account already" in screen.seen
+        assert key[2:] not in screen.seen
+    with terminal(tenant.fpin, "key", "rm", "work", env=env) as screen:
+        screen.until(r"\[y/N\]")
+        screen.type("n\n")
+        assert screen.wait() == 1
+    assert key in (tmp_path / "keyring.json").read_text()

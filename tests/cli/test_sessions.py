@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import io
-import os
 import stat
 import time
 from pathlib import Path
@@ -223,28 +221,3 @@ def test_a_file_that_is_there_and_a_key_that_was_not_allowed_are_left_alone(
     for args in (("--scope", "everything"), ("--expires", "soon"), ("--expires", "900d"), ("--address", "x")):
         assert tenant.here("session", "create", *args).code == 2
     told(tenant.here("session", "revoke", poor.address), 1, poor.address, "session ls")
-
-
-def test_a_prompt_asks_for_the_key_and_shows_nothing(
-    tenant: Tenant, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    class Terminal(io.StringIO):
-        def isatty(self) -> bool:
-            return True
-
-    asked = []
-    monkeypatch.setattr("sys.stdin", Terminal())
-    monkeypatch.setattr("fpin.cli.asking.can_ask", lambda: True)
-    monkeypatch.setattr("fpin.cli.session.can_ask", lambda: True)
-
-    def getpass(question: str, stream: object = None) -> str:
-        asked.append(question)
-        return tenant.env["FPIN_PRIVATE_KEY"]
-
-    monkeypatch.setattr("getpass.getpass", getpass)
-    env = {"FPIN_PRIVATE_KEY": "", "FPIN_WALLET_ADDRESS": tenant.wallet}
-    assert tenant.here("status", env=env).code == 0
-    assert asked == []  # looking takes no key
-    assert tenant.here("payments", "setup", "--deposit", "0.5", env=env).code == 0
-    assert asked == ["private key for devnet (not shown): "]
-    assert os.environ.get("FPIN_PRIVATE_KEY") != tenant.env["FPIN_PRIVATE_KEY"]
