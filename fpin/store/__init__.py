@@ -5,7 +5,7 @@ function named after the transition. Each function is one SQLite transaction tha
 returns.
 """
 
-from fpin.store.db import NewPiece, Store
+from fpin.store.db import NewAdd, NewPiece, Store
 from fpin.store.model import (
     LEAVING,
     ON_CHAIN,
@@ -36,6 +36,7 @@ __all__ = [
     "WAITING",
     "Copy",
     "CopyState",
+    "NewAdd",
     "NewPiece",
     "Payment",
     "PaymentState",

@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Concatenate, ParamSpec, TypeVar
+from typing import Concatenate, ParamSpec, TypedDict, TypeVar, Unpack
 
 from fpin.errors import LocalError
 from fpin.store.lock import OnWait, Sleep, hold
@@ -48,6 +48,16 @@ class NewPiece:
     piece_cid: str
     size: int
     sample: tuple[str, ...] = ()  # CIDs of some of its blocks
+
+
+class NewAdd(TypedDict):
+    """An add as it is written down before it is signed; *data_set_id* None: it makes the data set."""
+
+    provider_id: int
+    payer: str
+    data_set_id: int | None
+    client_data_set_id: int
+    nonce: int
 
 
 _REPAIR = (
@@ -397,26 +407,9 @@ class Store:
             self._journal(copy, CopyState.PLANNED, provider_id=provider_id, why=why)
         return copy
 
-    def mark_pulling(
-        self,
-        copies: Sequence[int],
-        *,
-        provider_id: int,
-        payer: str,
-        data_set_id: int | None,
-        client_data_set_id: int,
-        nonce: int,
-    ) -> Submission:
+    def mark_pulling(self, copies: Sequence[int], **add: Unpack[NewAdd]) -> Submission:
         """The provider is about to be asked to fetch *copies*; the add that it is shown has *nonce*."""
-        return self._submit(
-            copies,
-            CopyState.PULLING,
-            provider_id=provider_id,
-            payer=payer,
-            data_set_id=data_set_id,
-            client_data_set_id=client_data_set_id,
-            nonce=nonce,
-        )
+        return self._submit(copies, CopyState.PULLING, add)
 
     def mark_parked(self, copy: int, *, uploaded: bool, pulled_from: int | None = None) -> None:
         """The provider says that it holds the bytes.
@@ -427,26 +420,9 @@ class Store:
             self._db.execute("UPDATE copies SET uploaded = max(uploaded, ?) WHERE copy = ?", (uploaded, copy))
             self._move(copy, CopyState.PARKED, uploaded=uploaded, pulled_from=pulled_from)
 
-    def mark_signed(
-        self,
-        copies: Sequence[int],
-        *,
-        provider_id: int,
-        payer: str,
-        data_set_id: int | None,
-        client_data_set_id: int,
-        nonce: int,
-    ) -> Submission:
+    def mark_signed(self, copies: Sequence[int], **add: Unpack[NewAdd]) -> Submission:
         """An add of *copies*, in this order, is about to be signed and sent under *nonce*."""
-        return self._submit(
-            copies,
-            CopyState.SIGNED,
-            provider_id=provider_id,
-            payer=payer,
-            data_set_id=data_set_id,
-            client_data_set_id=client_data_set_id,
-            nonce=nonce,
-        )
+        return self._submit(copies, CopyState.SIGNED, add)
 
     def mark_sending(self, submission: int) -> Submission:
         """The add that its pieces were fetched for is about to be sent, under the nonce it has."""
@@ -456,17 +432,7 @@ class Store:
                 self._move(copy, CopyState.SIGNED, nonce=str(found.nonce))
         return found
 
-    def _submit(
-        self,
-        copies: Sequence[int],
-        state: CopyState,
-        *,
-        provider_id: int,
-        payer: str,
-        data_set_id: int | None,
-        client_data_set_id: int,
-        nonce: int,
-    ) -> Submission:
+    def _submit(self, copies: Sequence[int], state: CopyState, add: NewAdd) -> Submission:
         with self._transaction():
             cursor = self._db.execute(
                 """
@@ -474,14 +440,21 @@ class Store:
                     (provider_id, payer, data_set_id, client_data_set_id, nonce, state, created)
                 VALUES (?, ?, ?, ?, ?, 'signed', ?)
                 """,
-                (provider_id, payer, data_set_id, str(client_data_set_id), str(nonce), _now()),
+                (
+                    add["provider_id"],
+                    add["payer"],
+                    add["data_set_id"],
+                    str(add["client_data_set_id"]),
+                    str(add["nonce"]),
+                    _now(),
+                ),
             )
             submission = int(cursor.lastrowid or 0)
             for place, copy in enumerate(copies):
                 self._db.execute(
                     "UPDATE copies SET submission = ?, place = ? WHERE copy = ?", (submission, place, copy)
                 )
-                self._move(copy, state, nonce=str(nonce))
+                self._move(copy, state, nonce=str(add["nonce"]))
         return self.submission(submission)
 
     def mark_submitted(self, submission: int, *, tx: str) -> None:

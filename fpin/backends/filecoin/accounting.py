@@ -46,7 +46,7 @@ _APPROVALS = {
 }
 
 
-def cost(priced: Quote) -> Cost:
+def cost(priced: Quote | CopyQuote) -> Cost:
     return Cost(
         per_month=format_token(priced.per_month),
         flat_per_month=format_token(priced.flat_per_month),
@@ -61,19 +61,6 @@ def cost(priced: Quote) -> Cost:
 NOTHING = Cost(
     per_month="0", flat_per_month="0", per_epoch="0", fees="0", earlier_fees="0", locked="0", token=TOKEN
 )
-
-
-def share(copy: CopyQuote) -> Cost:
-    """Return what one copy adds to the cost of all."""
-    return Cost(
-        per_month=format_token(copy.per_month),
-        flat_per_month=format_token(copy.flat_per_month),
-        per_epoch=format_token(copy.rate),
-        fees=format_token(copy.fees),
-        earlier_fees=format_token(copy.earlier_fees),
-        locked=format_token(copy.locked),
-        token=TOKEN,
-    )
 
 
 def funding(priced: Quote, state: PayerState) -> Funding:

@@ -11,7 +11,6 @@ import contextlib
 import secrets
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TypedDict
 
 from fpin import events
 from fpin.backends.base import Place
@@ -29,7 +28,7 @@ from fpin.events import OnEvent
 from fpin.piece import PieceCid
 from fpin.provider.results import AddStatus, CreationStatus, PullStatus
 from fpin.provider.waiting import CONFIRMING, poll
-from fpin.store import ON_CHAIN, UNFINISHED, WAITING, Copy, Piece, Pin, Submission
+from fpin.store import ON_CHAIN, UNFINISHED, WAITING, Copy, NewAdd, Piece, Pin, Submission
 
 # The reference client's own, to the letter: a data set is reused only when its metadata is exactly equal,
 # and every further one costs a reserve and a flat fee each month. So both tools share them (chain §3.3).
@@ -37,14 +36,6 @@ INDEXING = "withIPFSIndexing"  # providers advertise the pieces of data sets tha
 DATA_SET_METADATA = (("source", "filecoin-pin"), (INDEXING, ""))
 
 RECORDING = 120.0  # seconds for a provider to take note of a data set that the chain already has
-
-
-class _Terms(TypedDict):
-    provider_id: int
-    payer: str
-    data_set_id: int | None
-    client_data_set_id: int
-    nonce: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -288,7 +279,7 @@ class Adding:
             sleep=self.account.clock.sleep,
         )
 
-    def _terms(self, data_set_id: int | None) -> _Terms:
+    def _terms(self, data_set_id: int | None) -> NewAdd:
         """Return what an add is signed for, with a nonce that was never used."""
         return {
             "provider_id": self.place.provider_id,

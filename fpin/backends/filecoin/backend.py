@@ -484,5 +484,5 @@ def _place(candidate: Candidate, share: CopyQuote | None) -> Place:
         provider_url=candidate.provider.service_url,
         data_set_id=candidate.data_set.data_set_id if candidate.data_set else None,
         reason=candidate.reason,
-        cost=accounting.share(share) if share else accounting.NOTHING,
+        cost=accounting.cost(share) if share else accounting.NOTHING,
     )
