@@ -182,10 +182,11 @@ def held_at(
 
 
 def quoted(offer: Offer, on_event: OnEvent) -> None:
-    """Tell what *offer* costs and where it goes."""
+    """Tell what *offer* costs, how many copies that is for, and where all of them are."""
+    bought = sum(Decimal(one.cost.fees) + Decimal(one.cost.per_month) > 0 for one in offer.places)
     on_event(
         events.Quoted(
-            copies=len(offer.places),
+            copies=bought or len(offer.places),
             per_month=offer.cost.per_month,
             flat_per_month=offer.cost.flat_per_month,
             earlier_fees=offer.cost.earlier_fees,

@@ -161,13 +161,18 @@ class Bringing:
         self.on_event(
             events.Pulling(provider_id=self.provider_id, source_ids=tuple(used), pieces=len(holders))
         )
-        status = self._asked(ask, wanted)
-        poll(
-            lambda: True if status.ended or ask(wanted).ended else None,
-            patience=PULLING,
-            silence=SILENCE,
-            clock=self.account.clock,
-        )
+        status: PullStatus | None = self._asked(ask, wanted)
+        if status is not None and not status.ended:
+            status = poll(
+                lambda: found if (found := ask(wanted)).ended else None,
+                patience=PULLING,
+                silence=SILENCE,
+                clock=self.account.clock,
+            )
+        for piece_cid in {cid for cid, _ in wanted}:
+            # What has come may still have to be moved to where it is found (curio tasks/pdpv0, StorePiece).
+            if status is not None and status.arrived(piece_cid):
+                self._await_parked(self.account, piece_cid)
 
     def _asked(self, ask: AskPull, wanted: Sequence[tuple[PieceCid, str]]) -> PullStatus:
         """Ask for the first time; a provider that has too much to fetch is asked again when it says."""
