@@ -12,7 +12,7 @@ from fpin.chain.signer import Signer
 from fpin.chain.wallet import Wallet
 from fpin.devnet.world import World
 from fpin.errors import FpinError
-from tests.cli.conftest import Tenant
+from tests.cli.conftest import WALLETS, Tenant
 from tests.cli.test_bad_input import told
 from tests.conftest import Fpin
 from tests.keyrings import own_keyring
@@ -90,14 +90,22 @@ def test_a_session_key_moves_no_money(tenant: Tenant, tmp_path: Path) -> None:
         outcome = tenant.here(*command, "--json", env=ci.env)
         assert (outcome.code, outcome.json["error"]["kind"]) == (4, "NoKey"), command
         told(outcome, 4, "own key", tenant.wallet, "fpin key set")
-    # Nor do the contracts let it: what it sends itself touches its own account, which is empty.
-    session = Wallet(tenant.chain, Signer.from_key((tmp_path / "session.key").read_text()))
-    with pytest.raises(FpinError):
-        session.withdraw(1)
-    with pytest.raises(FpinError):
-        session.deposit(1, approve=False)
-    with pytest.raises(FpinError):
-        session.terminate(1)
+    assert tenant.funds() == before
+
+
+def test_the_contracts_let_a_session_key_move_no_money_either(tenant: Tenant, note: Path) -> None:
+    # One that has FIL and an account of its own, so that nothing else stands in its way.
+    other = WALLETS[-3]
+    allowed = tenant.here("session", "create", "--address", other.address, "--scope", "all")
+    assert allowed.code == 0, allowed.stderr
+    added = tenant.here("add", note, "--copies", "1", "--json").json["pieces"][0]["copies"][0]
+    session, before = Wallet(tenant.chain, Signer.from_key(other.key)), tenant.funds()
+    with pytest.raises(FpinError) as caught:
+        session.terminate(added["data_set_id"])
+    assert caught.value.values["revert"] == "CallerNotPayerOrPayee"
+    own = tenant.chain.account(other.address).funds
+    session.withdraw(1)
+    assert tenant.chain.account(other.address).funds == own - 1  # its own account, and no other
     assert tenant.funds() == before
 
 
