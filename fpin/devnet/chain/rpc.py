@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route
 
@@ -63,7 +63,10 @@ def make_app(chain: DevChain) -> Starlette:
     node = Node(chain)
 
     async def post(request: Request) -> Response:
-        body = await request.body()
+        try:
+            body = await request.body()
+        except ClientDisconnect:  # killed while it was asking: there is nobody to answer
+            return Response(status_code=400)
         if request.url.path != "/" and (status := chain.faults.refusal(_methods(body))) is not None:
             return Response("out of order\n", status) if status else HangUp()
         # In a thread: execution holds a lock, and recovering a signer takes milliseconds.
