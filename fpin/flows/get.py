@@ -177,7 +177,7 @@ def _sources(services: Services, root_cid: bytes, pin: Pin | None) -> Iterator[G
     if services.gate.is_open(root_cid):
         # Once the root was found, so are the blocks below it that a broken-off CAR makes us ask for.
         yield from (
-            Gateway(url, services.http, before=lambda cid: services.gate.open([cid]))
+            Gateway(url, services.http, before=lambda cid: services.gate.open([cid]), last_resort=True)
             for url in services.gateways
         )
 
@@ -195,7 +195,7 @@ def routed(services: Services, cid: bytes, pin: Pin | None = None, *, urgent: bo
     caches keep a list without ours (gotcha G2). Raises IndexerUnavailable where it is *urgent*: nobody else
     knows either.
     """
-    indexer = services.backend.peers(services.gate).poll
+    indexer = services.backend.peers(services.gate).safely().poll
     if indexer is None:
         return []
     answer = indexer.find(cid)

@@ -168,7 +168,7 @@ class Blocks:
         Not while a CAR brings them; but leaves of a *large* file come faster from two sources than in order
         from one.
         """
-        usable = list(self._candidates())
+        usable = [index for index in self._candidates() if not self._sources[index].last_resort]
         if self._stream is not None and not (large and len(usable) > 1):
             return
         if self._prefetch is None:
@@ -238,6 +238,8 @@ class Blocks:
 
     def _candidates(self) -> Iterator[int]:
         count, first = len(self._sources), self._current
+        if self._sources and self._sources[first].last_resort:
+            first = 0  # it helped out with one block
         for index in ((first + step) % count for step in range(count)):
             if index not in self.lies:
                 yield index

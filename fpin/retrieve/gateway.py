@@ -46,8 +46,8 @@ class Gateway:
 
     *name* is what messages and results call it. *before* is told each CID just before it is asked for:
     content is found by its root, so whoever guards public gateways lets what the root leads to pass as
-    well. Methods raise `NotServed`, or `GatewayUnavailable` with ``values["retry_after"]`` where the server
-    named a time.
+    well. *last_resort*: asked only for what nobody else has. Methods raise `NotServed`, or
+    `GatewayUnavailable` with ``values["retry_after"]`` where the server named a time.
     """
 
     def __init__(
@@ -57,11 +57,13 @@ class Gateway:
         *,
         name: str | None = None,
         before: Callable[[bytes], None] | None = None,
+        last_resort: bool = False,
         now: Callable[[], float] = time.monotonic,
     ) -> None:
         self.url = url.rstrip("/")
         self.name = name or self.url
         self._http = http
+        self.last_resort = last_resort
         self._before = before
         self._now = now
 

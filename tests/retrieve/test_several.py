@@ -109,6 +109,21 @@ def test_sources_that_all_fail_in_the_middle_are_temporary(peers: list[Peer], ht
         fetched(root, gateways(peers, http))
 
 
+def test_a_last_resort_is_asked_for_nothing_that_others_have(peers: list[Peer], http: Http, dag: Dag) -> None:
+    root = dag.file(*LEAVES)
+    for peer in peers:
+        dag.serve(peer)
+    one, two = gateways(peers[:2], http)
+    public = Gateway(peers[2].url, http, name="public", last_resort=True)
+    assert fetched(root, [one, two, public])[0] == b"".join(LEAVES)
+    assert peers[2].requests == []
+    missing = dag.raw(LEAVES[5])
+    for peer in peers[:2]:
+        peer.on("GET", f"/ipfs/{cids.format_cid(missing)}", answer(404))
+    assert fetched(root, [one, two, public])[0] == b"".join(LEAVES)
+    assert peers[2].asked()[0] == f"/ipfs/{cids.format_cid(missing)}"
+
+
 def test_leaves_that_repeat_are_fetched_once(peers: list[Peer], http: Http, dag: Dag) -> None:
     zeros = bytes(2**17)
     root = dag.file(*[zeros] * 40)
