@@ -22,9 +22,8 @@ COMMAND_SECONDS = 60  # long enough for a password manager to ask for a finger
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Role:
-    """What a key is for, and what its variables and its setting are called."""
+    """What the variables and the setting are called that say where a key for one purpose is."""
 
-    noun: str
     variable: str  # holds the key itself
     file: str  # holds a path
     command: str  # holds a command that prints the key
@@ -33,7 +32,6 @@ class Role:
 
 
 WALLET = Role(
-    noun="private key",
     variable="FPIN_PRIVATE_KEY",
     file="FPIN_PRIVATE_KEY_FILE",
     command="FPIN_PRIVATE_KEY_COMMAND",
@@ -41,7 +39,6 @@ WALLET = Role(
     setting="key",
 )
 SESSION = Role(
-    noun="session key",
     variable="FPIN_SESSION_KEY",
     file="FPIN_SESSION_KEY_FILE",
     command="FPIN_SESSION_KEY_COMMAND",

@@ -42,6 +42,16 @@ def test_a_key_is_kept_used_shown_and_forgotten(
     told(here("key", "rm", "calibration", "--yes"), 1, "calibration", "none")
 
 
+def test_a_keyring_in_which_somebody_changed_the_key_signs_for_nobody(
+    tenant: Tenant, own_keyring: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    typed(monkeypatch, tenant.env["FPIN_PRIVATE_KEY"])
+    assert tenant.here("key", "set", "devnet").code == 0
+    own_keyring.write_text(json.dumps({"fpin/devnet": KEYS[1]}))
+    changed = tenant.here("payments", "deposit", "1", env={"FPIN_PRIVATE_KEY": ""})
+    told(changed, 4, ADDRESS[1], tenant.wallet)
+
+
 def test_another_key_is_not_overwritten_unasked(
     here: Here, own_keyring: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -104,8 +104,10 @@ class Identity:
         return self.session or self.own
 
     def _read_own(self) -> Signer:
+        expected = self.wallet
         if self._given.key is not None:
             secret = self._given.key.read()
+            expected = expected or self._given.key.address
         elif self._given.session is not None:
             raise NoKey(
                 f"this takes the own key of the wallet {self.payer}: a session key adds and removes, and "
@@ -119,11 +121,11 @@ class Identity:
             whose = f" of {self.wallet}" if self.wallet else ""
             raise NoKey(f"there is no key{whose} to sign with on {self._network}", hint=HOW_TO_GIVE_A_KEY)
         signer = Signer.from_secret(secret)
-        if self.wallet not in (None, signer.address):
+        if expected not in (None, signer.address):
             raise NoKey(
-                f"the key from {secret.origin} is that of {signer.address}, and the wallet is {self.wallet}",
+                f"the key from {secret.origin} is that of {signer.address}, and the wallet is {expected}",
                 hint="give the key of that wallet, or leave the address out",
-                wallet=self.wallet,
+                wallet=expected,
                 address=signer.address,
             )
         return signer
