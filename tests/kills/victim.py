@@ -17,6 +17,7 @@ import re
 import signal
 import sys
 import threading
+import traceback
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -227,6 +228,8 @@ def _become(job: Job, writing: int) -> NoReturn:
         sys.stdout.flush()
         sys.stderr.flush()
         os.write(writing, " ".join(sys.modules).encode())
+    except BaseException:  # noqa: BLE001  (it goes no further than this process)
+        traceback.print_exc()
     finally:
         os._exit(code)
 
