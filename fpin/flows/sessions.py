@@ -82,17 +82,17 @@ def create(
     _check(services, seconds)
     signer, raw = Signer.new()
     secret = Secret("0x" + raw.hex(), "fpin")
+    if isinstance(out, Keychain) and name in out.addresses():
+        raise UsageError(
+            f"the keyring has a session key called {name} already, {out.addresses()[name]}",
+            hint="fpin session revoke ends it; or --out FILE keeps this one elsewhere",
+        )
+    kept = str(out.absolute()) if isinstance(out, Path) else f"keyring:{name}"
     if isinstance(out, Path):
         _write(out, secret)
-        kept = str(out.absolute())
     else:
-        if name in out.addresses():
-            raise UsageError(
-                f"the keyring has a session key called {name} already, {out.addresses()[name]}",
-                hint="fpin session revoke ends it; or --out FILE keeps this one elsewhere",
-            )
+        _record(services, signer.address, kept)  # first, so that revoke finds it whenever this run is killed
         out.put(name, secret, signer.address)
-        kept = f"keyring:{name}"
     try:
         return _allow(services, signer.address, scopes, seconds, kept, on_event)
     except Unavailable:
@@ -178,14 +178,18 @@ def _check(services: Services, seconds: int) -> None:
 def _allow(
     services: Services, address: str, scopes: Sequence[str], seconds: int, kept: str, on_event: OnEvent
 ) -> SessionResult:
-    services.store.record_session(
-        chain_id=services.backend.chain_id, wallet=services.backend.wallet, address=address, kept=kept
-    )
+    _record(services, address, kept)
     with services.backend.paying(on_event=on_event) as earlier:
         for payment in earlier:
             services.backend.acknowledge(payment.tx)
         paid = services.backend.allow_session(address, scopes, seconds, on_event=on_event)
     return _result(services, address, kept, paid)
+
+
+def _record(services: Services, address: str, kept: str) -> None:
+    services.store.record_session(
+        chain_id=services.backend.chain_id, wallet=services.backend.wallet, address=address, kept=kept
+    )
 
 
 def _result(services: Services, address: str, kept: str, paid: Paid | None) -> SessionResult:

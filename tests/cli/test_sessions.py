@@ -197,6 +197,22 @@ def test_a_key_that_the_keyring_keeps_signs_until_it_is_revoked(
     assert own_keyring.read_text() == "{}"
 
 
+def test_a_key_that_was_kept_and_not_allowed_any_more_in_time_can_be_ended(
+    tenant: Tenant, own_keyring: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Wallet, "authorize_session", interrupted)
+        assert tenant.here("session", "create").code == 130
+    address = tenant.here("key", "show", "--json").json["session"]["address"]
+    ended = tenant.here("session", "revoke", address, "--json")
+    assert (ended.code, ended.json["tx"]) == (0, None), ended.stderr
+    assert own_keyring.read_text() == "{}"
+    assert tenant.here("session", "create", "-q").code == 0
+
+
 def test_a_key_that_is_made_elsewhere_is_allowed_by_its_address(tenant: Tenant, note: Path) -> None:
     signer, raw = Signer.new()
     allowed = tenant.here(
