@@ -113,6 +113,8 @@ def version_of(program: GoProgram) -> str | None:
     path = program.find()
     if path is None:
         return None
+    if shutil.which("go") is None:
+        return "of unknown version"
     done = subprocess.run(["go", "version", "-m", path], capture_output=True, text=True, check=False)
     for line in done.stdout.splitlines():
         fields = line.split()
