@@ -113,11 +113,13 @@ def _start() -> subprocess.Popen[bytes]:
 def serve() -> None:
     """Answer requests until there are no more: the life of such a process."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the caller's, who ends this process
-    requests, answers = sys.stdin.buffer, sys.stdout.buffer
-    while request := requests.read(_REQUEST.size):
-        size, height = _REQUEST.unpack(request)
-        data = requests.read(size)
-        if len(data) < size:  # the caller is gone
-            return
-        answers.write(twin.block_roots(data, height))
-        answers.flush()
+    try:
+        while request := sys.stdin.buffer.read(_REQUEST.size):
+            size, height = _REQUEST.unpack(request)
+            data = sys.stdin.buffer.read(size)
+            if len(data) < size:
+                break
+            sys.stdout.buffer.write(twin.block_roots(data, height))
+            sys.stdout.buffer.flush()
+    except OSError:  # the caller was killed: nobody is left to tell, and an answer is not to be sent at exit
+        os._exit(1)

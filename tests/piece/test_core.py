@@ -101,6 +101,7 @@ def test_lanes_refuse_what_they_cannot_hash_side_by_side(kernel: str) -> None:
             core.native.sha256_many(kernel, [b"a", "text"])
 
 
+@settings(deadline=None)
 @given(st.lists(st.integers(0, 3), max_size=60))
 def test_many_messages_hash_in_order_whatever_their_lengths(lengths: list[int]) -> None:
     messages = [DATA[i : i + (0, 1, 64, 1000)[length]] for i, length in enumerate(lengths)]
