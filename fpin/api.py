@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from fpin.flows.get import GetResult
     from fpin.flows.packing import CidResult, Content
     from fpin.flows.remove import RemoveResult
+    from fpin.flows.repair import RepairResult
     from fpin.flows.services import Services
     from fpin.flows.status import CheckResult, StatusResult
     from fpin.flows.verify import VerifyResult
@@ -298,6 +299,35 @@ def check(
 
     with _given(services, network, on_event) as opened:
         return flow.check(opened, what, announce=announce, confirm=confirm, on_event=on_event)
+
+
+def repair(
+    what: str | None = None,
+    *,
+    source: str | os.PathLike[str] | None = None,
+    replace_silent: bool = False,
+    exclude_providers: Sequence[int] = (),
+    max_cost: Amount | None = None,
+    network: str | None = None,
+    services: Services | None = None,
+    on_event: OnEvent = ignore,
+) -> RepairResult:
+    """Finish what is incomplete of *what*, or of every pin, and make copies elsewhere of those that are gone.
+
+    *source* is where the content lies now, should no provider give it.
+    """
+    from fpin.flows import repair as flow
+    from fpin.flows.placing import Means
+
+    request = flow.RepairRequest(
+        what=what,
+        source=None if source is None else Path(source),
+        replace_silent=replace_silent,
+        exclude_provider_ids=tuple(exclude_providers),
+        means=Means(max_cost=None if max_cost is None else _amount(max_cost, "max_cost")),
+    )
+    with _given(services, network, on_event) as opened:
+        return flow.repair(opened, request, on_event=on_event)
 
 
 def rm(

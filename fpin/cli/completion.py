@@ -74,6 +74,7 @@ WORDS: dict[str, Callable[[click.Context], Iterable[Word]]] = {
     "what": _pins,
     "provider": _providers,
     "provider_id": _providers,
+    "provider_ids": _providers,
     "exclude_provider": _providers,
     "data_set": _data_sets,
     "data_set_id": _data_sets,
