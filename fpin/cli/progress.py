@@ -200,7 +200,7 @@ def sentence(event: Event, *, verbose: bool = False) -> str | None:
                 f" ({event.reason})" if verbose else ""
             )
         case events.Pulling():
-            sources = " or ".join(map(str, event.source_ids))
+            sources = " and ".join(map(str, event.source_ids))
             pieces = count(event.pieces, "piece")
             return f"provider {event.provider_id}: fetching {pieces} from provider {sources}"
         case events.Parked():

@@ -98,6 +98,14 @@ def test_several_pieces_are_fetched_in_one_request_and_added_in_one_call(
         assert on_chain == [0, 1, 2]
 
 
+def test_a_third_copy_is_fetched_from_one_of_the_two_that_are_there(tenant: Tenant, note: Path) -> None:
+    assert tenant.here("add", note).code == 0
+    more = tenant.here("add", note, "--copies", "3", "--json")
+    assert (more.code, copies(more)[3]) == (0, "advertised"), more.stderr
+    assert [event["pulled_from"] for event in events(more, "parked")] == [1]
+    assert [copy["uploaded"] for copy in more.json["pieces"][0]["copies"]] == [False] * 3
+
+
 @pytest.mark.parametrize("status", [400, 503])
 def test_a_provider_that_refuses_to_fetch_gets_our_bytes_and_that_is_told(
     tenant: Tenant, note: Path, status: int

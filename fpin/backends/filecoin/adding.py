@@ -170,8 +170,9 @@ class Adding:
     def _pull(self, batch: _Batch, holders: Mapping[str, Sequence[int]]) -> Sequence[tuple[Piece, Copy]]:
         """Have the provider fetch what others hold; return what it did not get that way."""
         wanted = [(piece, copy) for piece, copy in batch.pairs if piece.piece_cid in holders]
+        sources: Mapping[str, int] = {}
         try:
-            self._have_fetched(batch, holders)
+            sources = self._have_fetched(batch, holders)
             lacking = {piece.piece_cid for piece in self.bringing.missing([piece for piece, _ in wanted])}
             reason = "it did not arrive"
         except ProviderError as exc:
@@ -179,7 +180,7 @@ class Adding:
             lacking, reason = set(holders), exc.message
         for piece, copy in wanted:
             if piece.piece_cid not in lacking:
-                source = holders[piece.piece_cid][0]
+                source = sources[piece.piece_cid]
                 self._parked(self.account, piece, copy, uploaded=False, pulled_from=source)
         if lacking:
             self.on_event(
@@ -190,7 +191,7 @@ class Adding:
             )
         return [(piece, copy) for piece, copy in wanted if piece.piece_cid in lacking]
 
-    def _have_fetched(self, batch: _Batch, holders: Mapping[str, Sequence[int]]) -> None:
+    def _have_fetched(self, batch: _Batch, holders: Mapping[str, Sequence[int]]) -> Mapping[str, int]:
         if batch.submission is None:
             data_set_id = self._data_set()
             batch.submission = self.account.store.mark_pulling(
@@ -209,7 +210,7 @@ class Adding:
                 data_set_id=submission.data_set_id,
             )
 
-        self.bringing.pull(batch.pieces, holders, ask)
+        return self.bringing.pull(batch.pieces, holders, ask)
 
     def _see_refusal(self, batch: _Batch, exc: ProviderError) -> None:
         """Raise what a contract has against the add: it would say so again once the bytes were there."""

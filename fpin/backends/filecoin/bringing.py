@@ -28,7 +28,6 @@ AskPull = Callable[[Sequence[tuple[PieceCid, str]]], PullStatus]
 
 _QUESTIONS = 8  # to a provider at once
 _BACKLOG = 2  # pieces on their way for each that is being sent: a provider takes its time to store one
-_SOURCES = 2  # from which a provider may fetch a piece
 _PULL_ATTEMPTS = 3
 _BUSY = 600.0  # seconds that a provider which has too much to fetch is waited for
 _LOOK = 0.1  # seconds between looks at whether the work is still wanted
@@ -143,23 +142,31 @@ class Bringing:
 
     # fetched from others
 
-    def pull(self, pieces: Sequence[Piece], holders: Mapping[str, Sequence[int]], ask: AskPull) -> None:
+    def pull(
+        self, pieces: Sequence[Piece], holders: Mapping[str, Sequence[int]], ask: AskPull
+    ) -> dict[str, int]:
         """Have the provider fetch those of *pieces* that *holders*, by piece CID, are known of.
 
-        The others it holds already; they belong to the same add, and so to the request. Returns when the
-        provider is done with it: `missing` tells what did not come. Raises ProviderError when it will not.
+        The others it holds already; they belong to the same add, and so to the request. Returns who was to
+        give each piece when the provider is done with it: `missing` tells what did not come. Raises
+        ProviderError when it will not.
         """
         wanted: list[tuple[PieceCid, str]] = []
-        used: dict[int, None] = {}
+        used: dict[str, int] = {}
         for piece in pieces:
-            # What a provider holds it does not fetch, wherever from.
-            sources = self._sources(piece, holders.get(piece.piece_cid) or [self.provider_id])
-            for provider_id in sources:
-                url = f"{self.account.api(provider_id).service_url}/piece/{piece.piece_cid}"
-                wanted.append((PieceCid.parse(piece.piece_cid), url))
-            used |= dict.fromkeys(sources) if piece.piece_cid in holders else {}
+            # What a provider holds it does not fetch, wherever from. One source for each piece: the add that
+            # is checked beforehand is made of all entries, and has each piece once (curio handlers_pull.go).
+            source = self._source(piece, holders.get(piece.piece_cid) or [self.provider_id])
+            url = f"{self.account.api(source).service_url}/piece/{piece.piece_cid}"
+            wanted.append((PieceCid.parse(piece.piece_cid), url))
+            if piece.piece_cid in holders:
+                used[piece.piece_cid] = source
         self.on_event(
-            events.Pulling(provider_id=self.provider_id, source_ids=tuple(used), pieces=len(holders))
+            events.Pulling(
+                provider_id=self.provider_id,
+                source_ids=tuple(dict.fromkeys(used.values())),
+                pieces=len(used),
+            )
         )
         status: PullStatus | None = self._asked(ask, wanted)
         if status is not None and not status.ended:
@@ -173,6 +180,7 @@ class Bringing:
             # What has come may still have to be moved to where it is found (curio tasks/pdpv0, StorePiece).
             if status is not None and status.arrived(piece_cid):
                 self._await_parked(self.account, piece_cid)
+        return used
 
     def _asked(self, ask: AskPull, wanted: Sequence[tuple[PieceCid, str]]) -> PullStatus:
         """Ask for the first time; a provider that has too much to fetch is asked again when it says."""
@@ -188,23 +196,21 @@ class Bringing:
                 clock.sleep(pause)
         raise AssertionError("the last attempt ends it")
 
-    def _sources(self, piece: Piece, holders: Sequence[int]) -> list[int]:
-        """Return a few of *holders* that give the piece, best those that were just seen to."""
+    def _source(self, piece: Piece, holders: Sequence[int]) -> int:
+        """Return the first of *holders* that gives the piece."""
         piece_cid = PieceCid.parse(piece.piece_cid)
-        serving, silent = [], []
+        silent = []
         for provider_id in holders:
             if provider_id == self.provider_id:
-                return [provider_id]
+                return provider_id
             try:
                 if self.account.api(provider_id).head_piece(piece_cid) == piece.size:
-                    serving.append(provider_id)
+                    return provider_id
             except Unavailable:
                 silent.append(provider_id)
             except ProviderError:
                 continue
-        if not serving and self.sources[piece.piece_cid] is None:
-            serving = silent  # there is no better way
-        if not serving:
-            names = " and ".join(f"provider {provider_id}" for provider_id in holders)
-            raise ProviderError(f"{names} did not give piece {piece_cid}")
-        return serving[:_SOURCES]
+        if silent and self.sources[piece.piece_cid] is None:
+            return silent[0]  # there is no better way
+        names = " and ".join(f"provider {provider_id}" for provider_id in holders)
+        raise ProviderError(f"{names} did not give piece {piece_cid}")
