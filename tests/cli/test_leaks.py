@@ -82,7 +82,7 @@ def test_nothing_that_fpin_prints_or_writes_holds_the_key_of_the_wallet_or_of_a_
         ("rm", note, "-v"),
         ("add", note, "--network", "calibration", "--rpc-url", CLOSED),
     ):
-        outcome = tenant.fpin(*args)
+        outcome = (tenant.fpin if args[0] == "add" else tenant.here)(*args)
         texts += [outcome.stdout, outcome.stderr]
     session = bytes.fromhex(file.read_text().strip().removeprefix("0x"))
     by_session = {
@@ -96,7 +96,7 @@ def test_nothing_that_fpin_prints_or_writes_holds_the_key_of_the_wallet_or_of_a_
         ("payments", "deposit", "1"),
         ("key", "show", "--json"),
     ):
-        outcome = tenant.fpin(*args, env=by_session)
+        outcome = tenant.here(*args, env=by_session)
         texts += [outcome.stdout, outcome.stderr]
     found = list(written(home, home / "devnet"))
     assert any(path.name == "fpin.sqlite" for path, _ in found)
