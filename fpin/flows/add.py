@@ -242,7 +242,8 @@ def _record(services: Services, request: AddRequest, hashed: Hashed) -> Pin:
     return services.store.record_pin(
         chain_id=services.backend.chain_id,
         root_cid=hashed.root_cid,
-        name=request.name or request.content.default_name,
+        name=request.name,
+        default_name=request.content.default_name,
         path=request.content.stored_path,
         profile=request.content.profile,
         size=hashed.size,

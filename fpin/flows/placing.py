@@ -79,6 +79,7 @@ class Placing:
         place at all was served.
         """
         offer = self._take(self.wish, known=known)
+        self.services.store.want_copies(self.pin.pin, self.wish.copies)
         if held_at(self.pin, offer.places, self.sizes):
             return offer
         served: dict[int, Place] = {}

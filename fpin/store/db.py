@@ -307,6 +307,7 @@ class Store:
         chain_id: int,
         root_cid: bytes,
         name: str | None,
+        default_name: str | None = None,
         path: str | None,
         profile: str,
         size: int,
@@ -316,6 +317,9 @@ class Store:
         pieces: Sequence[NewPiece],
     ) -> Pin:
         """Write down a pin and its pieces; for a root already there, what changed of it.
+
+        *default_name* is for a pin that has none. How many copies are wanted of one already there is changed
+        by `want_copies`, when it is known that they can be had.
 
         A pin whose pieces were cut otherwise before gets the new pieces beside those that still have
         copies: what may be on chain is never forgotten. The last of *pieces* holds the root. *metadata* stays
@@ -335,7 +339,7 @@ class Store:
                     (
                         chain_id,
                         root_cid,
-                        name,
+                        name or default_name,
                         path,
                         profile,
                         size,
@@ -351,10 +355,10 @@ class Store:
                 pin = row[0]
                 self._db.execute(
                     """
-                    UPDATE pins SET name = coalesce(?, name), path = coalesce(?, path), profile = ?,
-                                    size = ?, files = ?, copies_wanted = ? WHERE pin = ?
+                    UPDATE pins SET name = coalesce(?, name, ?), path = coalesce(?, path), profile = ?,
+                                    size = ?, files = ? WHERE pin = ?
                     """,
-                    (name, path, profile, size, files, copies_wanted, pin),
+                    (name, default_name, path, profile, size, files, pin),
                 )
                 if not any(copy.state in ON_CHAIN | UNDER_WAY for copy in self.pin(pin).copies):
                     self._db.execute(
@@ -374,6 +378,11 @@ class Store:
                 (pin,),
             )
         return self.pin(pin)
+
+    def want_copies(self, pin: int, copies: int) -> None:
+        """*copies* of the pin are wanted from now on."""
+        with self._transaction():
+            self._db.execute("UPDATE pins SET copies_wanted = ? WHERE pin = ?", (copies, pin))
 
     def forget(self, chain_id: int) -> int:
         """Forget every pin, payment and session key on *chain_id*, which is no more; returns how many pins.

@@ -291,3 +291,15 @@ def test_more_pieces_than_fit_into_a_call_are_added_in_several(
     assert {e.provider_id for e in seen if isinstance(e, Parked) and e.uploaded} == {1}
     sets = tenant.chain.client_data_sets(tenant.wallet)
     assert [len([*tenant.chain.pieces(one.data_set_id)]) for one in sets] == [len(added.pieces)] * 2
+
+
+def test_an_add_that_is_refused_leaves_the_pin_what_it_was_and_a_name_stays_until_another_is_given(
+    tenant: Tenant, note: Path
+) -> None:
+    assert tenant.here("add", note, "--copies", "1", "--name", "mine").code == 0
+    assert tenant.here("add", note, "--copies", "2", "--max-cost", "0.1").code == 4
+    [pin] = tenant.pins()
+    assert (pin["name"], pin["state"], pin["copies_wanted"]) == ("mine", "pinned", 1)
+    assert tenant.here("add", note, "--copies", "2").code == 0
+    [pin] = tenant.pins()
+    assert (pin["name"], pin["state"], pin["copies_wanted"]) == ("mine", "pinned", 2)

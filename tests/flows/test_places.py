@@ -68,7 +68,7 @@ def test_a_named_provider_that_fails_is_not_made_up_for_by_copies_elsewhere(
     tenant: Tenant, note: Path
 ) -> None:
     assert tenant.here("add", note).code == 0  # at 1 and 2
-    tenant.world.provider(3).faults.status_for["upload"] = (503, ALWAYS)
+    tenant.world.provider(3).faults.status_for |= dict.fromkeys(("upload", "pull"), (503, ALWAYS))
     added = tenant.here("add", note, "--provider", "1", "--provider", "3", "--json")
     assert added.code == 3
     assert added.json["complete"] is False

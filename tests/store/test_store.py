@@ -177,9 +177,11 @@ def test_recording_a_root_again_keeps_what_is_known_of_it(path: Path) -> None:
         pin = record(store)
         add_all(store, pin)
         again = record(store, copies=2)
+        store.want_copies(again.pin, 2)
+        more = store.pin(again.pin)
     assert again.pin == pin.pin
     assert [copy.state for copy in again.copies] == [CopyState.CONFIRMED]
-    assert again.copies_wanted == 2
+    assert (again.copies_wanted, more.copies_wanted) == (1, 2)  # two once it is known that they can be had
 
 
 def test_a_failure_inside_a_transition_leaves_nothing_of_it(path: Path) -> None:
