@@ -118,7 +118,7 @@ def add(
 
     Running the same command again continues where it ended, and pays nothing twice.
 
-    Example: fpin add site --copies 2 --name lighthouse
+    Example: fpin add site --copies 2 --max-cost 1
     """
     from fpin.flows import add as flow
 

@@ -95,7 +95,7 @@ def test_blocks_without_end_that_nobody_asked_for_are_left_where_no_order_was_pr
 
 
 def test_tiny_blocks_take_no_more_memory_than_the_cache_may(dag: Dag) -> None:
-    blocks = [number.to_bytes(4, "big") for number in range(20_000)]
+    blocks = [number.to_bytes(4, "big") for number in range(60_000)]
     cache = BlockCache(MIB // 2)
     whole = stream(sections(blocks), cache=cache)
 
@@ -103,7 +103,8 @@ def test_tiny_blocks_take_no_more_memory_than_the_cache_may(dag: Dag) -> None:
         for data in blocks:
             assert whole.take(cids.cid_of(cids.RAW, data)) == data
 
-    assert peak(read) < 2 * MIB  # besides the filter, made before
+    # Without a limit it would be 12 MiB. The filter was made before; other threads of the process count too.
+    assert peak(read) < 6 * MIB
 
 
 def test_a_header_with_a_hundred_thousand_roots_is_refused(dag: Dag) -> None:
