@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from fpin.pack.layout import Layout, PieceSpan
 from fpin.pack.nodes import DIGEST, make_block, section
-from fpin.pack.reading import Sections, check_symlink, read_sections
+from fpin.pack.reading import Room, Sections, check_symlink, read_sections, room
 from fpin.pack.source import PackedPiece, batches, filler, header
 from fpin.pack.stream import Data, Guess, Part, PieceStream, guess_roots
 from fpin.pack.tree import SYMLINK
@@ -91,10 +91,10 @@ class _Batch(NamedTuple):
     stop: int
     sections: Sections
     guesses: list[Guess | None]
-    buffer: bytearray
+    buffer: Room
 
 
-def _read(layout: Layout, start: int, stop: int, position: int | None, buffer: bytearray) -> _Batch:
+def _read(layout: Layout, start: int, stop: int, position: int | None, buffer: Room) -> _Batch:
     """Read and hash a batch, and guess its roots if it may stand at *position* of its piece."""
     sections = read_sections(layout, start, stop, buffer)
     runs = list(layout.leaf_runs(start, stop))
@@ -123,7 +123,7 @@ class _Digest:
         self.progress, self.sink = progress, sink
         self.digests = bytearray(layout.block_count * DIGEST)
         self.piece: _Piece | None = None  # being made
-        self.buffers: list[bytearray] = []  # free: used again, as fresh memory costs a tenth of the hashing
+        self.buffers: list[Room] = []  # free: used again, as fresh memory costs a tenth of the hashing
         self.batch_size = min(_MAX_BATCH, _MAX_IN_FLIGHT // jobs)
         self.done = 0  # bytes of content
 
@@ -160,10 +160,10 @@ class _Digest:
         while waiting:
             yield waiting.popleft().result()
 
-    def _buffer(self, size: int) -> bytearray:
+    def _buffer(self, size: int) -> Room:
         """Return a free buffer, or a new one with room to spare: the next batch may be a little larger."""
-        buffer = self.buffers.pop() if self.buffers else bytearray()
-        return buffer if len(buffer) >= size else bytearray(max(size, min(2 * size, self.batch_size)))
+        buffer = self.buffers.pop() if self.buffers else room(0)
+        return buffer if len(buffer) >= size else room(max(size, min(2 * size, self.batch_size)))
 
     def _expected_position(self, span: PieceSpan, block: int) -> int | None:
         """Return where in its piece a block stands if nothing more is dropped; None if that is unlikely."""

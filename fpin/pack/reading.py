@@ -6,7 +6,9 @@ sending copy nothing.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
+import mmap
 import os
 from dataclasses import dataclass
 from io import FileIO
@@ -33,7 +35,27 @@ class Sections:
     content: int  # bytes of files in them
 
 
-def read_sections(layout: Layout, start: int, stop: int, buffer: bytearray | None = None) -> Sections:
+Room = bytearray | mmap.mmap
+"""Memory to read into."""
+
+_HUGE = 2**21  # bytes of a huge page
+
+
+def room(size: int) -> Room:
+    """Return *size* bytes to read into: in huge pages where the system has them, and untouched until then.
+
+    Sixteen leaves are hashed side by side, so sixteen places are walked through at once: with pages of 4 KiB
+    the processor looks up addresses all the time.
+    """
+    if size < _HUGE or not hasattr(mmap, "MADV_HUGEPAGE"):
+        return bytearray(size)
+    area = mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+    with contextlib.suppress(OSError):  # a kernel without them
+        area.madvise(mmap.MADV_HUGEPAGE)
+    return area
+
+
+def read_sections(layout: Layout, start: int, stop: int, buffer: Room | None = None) -> Sections:
     """Read and hash what the blocks *start* to *stop* hold of files, into *buffer* if it is large enough.
 
     Raises SourceChanged, naming the file, when it is not the one the tree was made from, and SourceError
@@ -41,7 +63,7 @@ def read_sections(layout: Layout, start: int, stop: int, buffer: bytearray | Non
     """
     size = layout.offset(stop) - layout.offset(start)  # more than needed where directories stand between
     if buffer is None or len(buffer) < size:
-        buffer = bytearray(size)
+        buffer = room(size)
     reader = _Reader(layout, memoryview(buffer))
     reader.read(start, stop)
     return reader.finish()

@@ -15,7 +15,7 @@ from functools import cached_property
 from fpin.ipld import car
 from fpin.pack.layout import FILLERS, Layout, PieceSpan
 from fpin.pack.nodes import DIGEST, make_block, section
-from fpin.pack.reading import changed, check_symlink, read_sections
+from fpin.pack.reading import Room, changed, check_symlink, read_sections, room
 from fpin.pack.tree import SYMLINK
 from fpin.piece import PieceCid
 
@@ -73,7 +73,7 @@ class PackedPiece:
         block = self._block_at(offset)
         skip = offset - self._position(block)
         size = max(_BATCH // at_once, _LEAST)
-        buffer = bytearray(min(size, self.size))
+        buffer = room(min(size, self.size))
         for start, stop in self._kept_runs(block):
             for low, high in batches(self.layout, start, stop, size, _MAX_BLOCKS):
                 for part in self._sections(low, high, buffer):
@@ -125,7 +125,7 @@ class PackedPiece:
         if block < self.span.end_block:
             yield block, self.span.end_block
 
-    def _sections(self, start: int, stop: int, buffer: bytearray) -> list[bytes | memoryview]:
+    def _sections(self, start: int, stop: int, buffer: Room) -> list[bytes | memoryview]:
         """Make the sections of some blocks in *buffer* and return them, all of them as they were hashed."""
         layout, read = self.layout, read_sections(self.layout, start, stop, buffer)
         parts: list[bytes | memoryview] = []
