@@ -12,7 +12,7 @@ from pathlib import Path
 
 from fpin.backends.base import Loss, Wish
 from fpin.backends.source import PieceSource
-from fpin.errors import NotFound, ProviderError, SourceError, Unavailable, VerificationFailed
+from fpin.errors import NodeUnavailable, NotFound, ProviderError, SourceError, Unavailable, VerificationFailed
 from fpin.events import Noted, OnEvent, ignore
 from fpin.flows.imports import CarContent
 from fpin.flows.packing import Content
@@ -87,6 +87,8 @@ def repair(services: Services, request: RepairRequest, *, on_event: OnEvent = ig
             raise NotFound(f"{describe(pin)} was removed", hint="fpin add stores it again")
         try:
             reports.append(_repair(services, pin, request, on_event))
+        except NodeUnavailable:
+            raise  # without the node nothing can be said of any of them
         except (ProviderError, SourceError, Unavailable, VerificationFailed) as exc:
             if request.what is not None:
                 raise
@@ -94,7 +96,7 @@ def repair(services: Services, request: RepairRequest, *, on_event: OnEvent = ig
             reports.append(_report(store.pin(pin.pin), {}, frozenset(), exc.message))
     return RepairResult(
         network=services.backend.network,
-        complete=not any(report.missing for report in reports),
+        complete=not any(report.missing or report.problem for report in reports),
         pins=tuple(reports),
     )
 
@@ -229,7 +231,8 @@ def _source(pin: Pin, given: Path | None) -> Source | None:
         return None
     if pin.profile == "car":
         return CarContent(path=path, root_cid=pin.root_cid, allow_missing=True)
-    return Content(paths=(path,), profile=pin.profile)
+    how = pin.packing
+    return Content(paths=(path,), profile=pin.profile, wrap=how.wrap, hidden=how.hidden, exclude=how.exclude)
 
 
 class _Recorded:

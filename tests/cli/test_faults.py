@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from fpin.chain.rpc import JsonRpc
 from fpin.flows import services
 from fpin.piece import MAX_PIECE_SIZE
 from fpin.routing import LOCAL
@@ -364,3 +365,58 @@ def test_the_same_command_three_times_at_once_stores_and_pays_once(tenant: Tenan
     assert len([event for outcome in outcomes for event in events(outcome, "submitted")]) == 1
     [pin] = tenant.pins()
     assert [copy["state"] for copy in pin["pieces"][0]["copies"]] == ["advertised"]
+
+
+# A node that says nothing
+
+
+def silent_after(tenant: Tenant, monkeypatch: pytest.MonkeyPatch, route: str) -> None:
+    """The node answers no question about a contract once any provider was asked *route*."""
+    for provider in tenant.world.providers:
+        refusal = provider.faults.refusal
+
+        def watching(name: str, refusal: Callable[[str], int | None] = refusal) -> int | None:
+            if name == route:
+                tenant.world.chain.faults.status_for["eth_call"] = (503, ALWAYS)
+            return refusal(name)
+
+        monkeypatch.setattr(provider.faults, "refusal", watching)
+    monkeypatch.setattr(JsonRpc, "_insist", lambda _, ask: ask())  # once is enough, and takes no time
+
+
+@pytest.mark.parametrize("copies", ["1", "2"])
+def test_a_node_that_falls_silent_is_no_providers_fault(
+    tenant: Tenant, note: Path, monkeypatch: pytest.MonkeyPatch, copies: str
+) -> None:
+    with monkeypatch.context() as patch:
+        silent_after(tenant, patch, "finalize")
+        outcome = tenant.here("add", note, "--copies", copies)
+    assert outcome.code == 5, outcome.stderr
+    assert "failed" not in outcome.stderr
+    assert f"fpin: node {tenant.world.urls.chain.split('/')[2]}: HTTP 503" in outcome.stderr
+    tenant.mend()
+    assert tenant.here("add", note, "--copies", copies).code == 0
+    assert len(tenant.on_chain(piece_of(tenant, note))) == int(copies)
+
+
+def test_a_node_that_falls_silent_during_a_removal_is_no_providers_fault(
+    tenant: Tenant, note: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert tenant.here("add", note).code == 0
+    with monkeypatch.context() as patch:
+        silent_after(tenant, patch, "remove")
+        outcome = tenant.here("rm", note)
+    assert outcome.code == 5, outcome.stderr
+    assert "failed" not in outcome.stderr
+    tenant.mend()
+    assert tenant.here("rm", note).code == 0
+
+
+def test_a_repair_that_the_node_tells_nothing_is_not_called_complete(
+    tenant: Tenant, note: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert tenant.here("add", note).code == 0
+    monkeypatch.setattr(JsonRpc, "_insist", lambda _, ask: ask())
+    tenant.world.chain.faults.status_for["eth_call"] = (503, ALWAYS)
+    outcome = tenant.here("repair", "--json")
+    assert (outcome.code, outcome.json["error"]["kind"]) == (5, "NodeUnavailable")

@@ -19,6 +19,7 @@ from fpin.backends.source import PieceSource
 from fpin.errors import (
     ChainError,
     FpinError,
+    NodeUnavailable,
     NotFound,
     ProviderError,
     SourceError,
@@ -31,6 +32,7 @@ from fpin.threads import Crew
 
 # A source that changed is nobody's failure, but who has all the bytes already goes on without it.
 _OF_THE_PLACE = (ProviderError, ChainError, NotFound, Unavailable, VerificationFailed, SourceError)
+_OF_NO_PLACE = (SourceError, NodeUnavailable)  # which the others finish before it is raised
 
 
 @dataclass(kw_only=True)
@@ -57,7 +59,7 @@ class Putting:
         tasks = [lambda place=place: self._serve(place, crew, relay, lanes, tell) for place in self.places]
         failures = [failure for failure in crew.run(tasks) if failure is not None]
         for failure in failures:
-            if isinstance(failure.error, SourceError):
+            if isinstance(failure.error, _OF_NO_PLACE):
                 raise failure.error
         return tuple(failures)
 
@@ -94,7 +96,8 @@ class Putting:
                 adding.fill(park_only=self.park_only)
             except _OF_THE_PLACE as exc:
                 relay.leave(place.provider_id)
-                tell(events.CopyFailed(provider_id=place.provider_id, reason=exc.message))
+                if not isinstance(exc, NodeUnavailable):
+                    tell(events.CopyFailed(provider_id=place.provider_id, reason=exc.message))
                 self._give_up(account, place, exc)
                 return Failed(
                     provider_id=place.provider_id,

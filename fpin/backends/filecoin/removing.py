@@ -17,6 +17,7 @@ from fpin.chain.records import DataSet
 from fpin.errors import (
     ChainError,
     FpinError,
+    NodeUnavailable,
     NoKey,
     NotFound,
     PermissionMissing,
@@ -52,6 +53,8 @@ def remove(account: Account, copies: Sequence[Copy], *, on_event: OnEvent) -> No
         try:
             for part in in_batches(list(group), MAX_PIECES_PER_REMOVAL):
                 _remove_from(account, provider_id, data_set_id, part, on_event=on_event)
+        except NodeUnavailable:
+            raise  # it says nothing of this provider, and the next one needs the node as well
         except (ProviderError, ChainError, NotFound, PermissionMissing, Unavailable) as exc:
             failure = failure or exc
             on_event(events.CopyFailed(provider_id=provider_id, reason=exc.message))
