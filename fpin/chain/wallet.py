@@ -41,7 +41,61 @@ class Replaced(ChainError):
     """Another transaction of the same wallet was executed in the place of ours; ours never will be."""
 
 
-class Wallet:
+class Watch:
+    """Looks after transactions of the wallet *address*, which takes no key.
+
+    *on_wait* hears the seconds waited for a receipt.
+    """
+
+    def __init__(self, chain: Chain, address: str, *, on_wait: OnWait | None = None) -> None:
+        self.chain = chain
+        self.address = address
+        self._on_wait = on_wait
+
+    def outcome(self, tx_hash: str, nonce: int) -> Receipt | Fate:
+        """Return the receipt of a transaction that an earlier run sent, or what became of it without one."""
+        found = self.chain.node.receipt(tx_hash)
+        if found is not None:
+            return found
+        fate = self._fate(tx_hash, nonce)
+        # Executed between the two questions, perhaps.
+        return self.chain.node.receipt(tx_hash) or fate if fate == "replaced" else fate
+
+    def wait_for(self, tx_hash: str, nonce: int, doing: str, *, raw: bytes | None = None) -> Receipt:
+        """Wait for a receipt; without *raw* a transaction that the node has forgotten is not sent again.
+
+        Raises Replaced, or NodeUnavailable when it takes too long.
+        """
+        looks = 0
+
+        def look(waited: float) -> None:
+            nonlocal looks
+            if self._on_wait is not None:
+                self._on_wait(waited)
+            fate = self._fate(tx_hash, nonce)
+            # Twice in a row: a node may count a transaction before it can show its receipt.
+            looks = looks + 1 if fate == "replaced" else 0
+            if looks > 1:
+                raise Replaced(
+                    f"{doing}: transaction {tx_hash} was replaced by another one of the wallet's, "
+                    f"number {nonce}",
+                    hint="run it again: it looks at the account anew",
+                    tx=tx_hash,
+                )
+            if fate == "lost" and raw is not None:
+                with contextlib.suppress(RpcError):  # a node that will not have it back says no more by that
+                    self.chain.node.send_raw(raw)
+
+        return self.chain.node.wait_for_receipt(tx_hash, on_wait=look)
+
+    def _fate(self, tx_hash: str, nonce: int) -> Fate:
+        node = self.chain.node
+        if node.knows_transaction(tx_hash):
+            return "pending"
+        return "replaced" if node.executed_nonces(self.address) > nonce else "lost"
+
+
+class Wallet(Watch):
     """Sends transactions of *signer*.
 
     *on_signed* hears each transaction's hash and number (nonce) before it is sent, so that they can be
@@ -57,10 +111,9 @@ class Wallet:
         on_signed: OnSigned | None = None,
         on_wait: OnWait | None = None,
     ) -> None:
-        self.chain = chain
+        super().__init__(chain, signer.address, on_wait=on_wait)
         self.signer = signer
         self._on_signed = on_signed
-        self._on_wait = on_wait
 
     def deposit(self, amount: int, *, approve: bool, permit_nonce: int | None = None) -> Receipt:
         """Move *amount* of the wallet's USDFC into its payment account; the transaction carries the permit.
@@ -150,7 +203,7 @@ class Wallet:
         if self._on_signed is not None:
             self._on_signed(tx_hash, transaction.nonce)
         self._submit(raw, tx_hash, doing)
-        receipt = self._await(raw, tx_hash, transaction.nonce, doing)
+        receipt = self.wait_for(tx_hash, transaction.nonce, doing, raw=raw)
         if not receipt.succeeded:
             if receipt.gas_used >= transaction.gas:
                 raise ChainError(
@@ -160,49 +213,6 @@ class Wallet:
                 )
             raise self._failure(call.address, data, receipt, doing)
         return receipt
-
-    def _await(self, raw: bytes | None, tx_hash: str, nonce: int, doing: str) -> Receipt:
-        """Wait for a receipt; without *raw* a transaction that the node has forgotten is not sent again."""
-        looks = 0
-
-        def look(waited: float) -> None:
-            nonlocal looks
-            if self._on_wait is not None:
-                self._on_wait(waited)
-            fate = self._fate(tx_hash, nonce)
-            # Twice in a row: a node may count a transaction before it can show its receipt.
-            looks = looks + 1 if fate == "replaced" else 0
-            if looks > 1:
-                raise Replaced(
-                    f"{doing}: transaction {tx_hash} was replaced by another one of the wallet's, "
-                    f"number {nonce}",
-                    hint="run it again: it looks at the account anew",
-                    tx=tx_hash,
-                )
-            if fate == "lost" and raw is not None:
-                with contextlib.suppress(RpcError):  # a node that will not have it back says no more by that
-                    self.chain.node.send_raw(raw)
-
-        return self.chain.node.wait_for_receipt(tx_hash, on_wait=look)
-
-    def outcome(self, tx_hash: str, nonce: int) -> Receipt | Fate:
-        """Return the receipt of a transaction that an earlier run sent, or what became of it without one."""
-        found = self.chain.node.receipt(tx_hash)
-        if found is not None:
-            return found
-        fate = self._fate(tx_hash, nonce)
-        # Executed between the two questions, perhaps.
-        return self.chain.node.receipt(tx_hash) or fate if fate == "replaced" else fate
-
-    def wait_for(self, tx_hash: str, nonce: int, doing: str) -> Receipt:
-        """Wait for a transaction that an earlier run sent and the node has; raises as sending does."""
-        return self._await(None, tx_hash, nonce, doing)
-
-    def _fate(self, tx_hash: str, nonce: int) -> Fate:
-        node = self.chain.node
-        if node.knows_transaction(tx_hash):
-            return "pending"
-        return "replaced" if node.executed_nonces(self.signer.address) > nonce else "lost"
 
     def _prepare(self, to: str, data: bytes, doing: str) -> Transaction:
         node, sender = self.chain.node, self.signer.address

@@ -8,10 +8,11 @@ from pathlib import Path
 
 import pytest
 
+from fpin.chain.node import Node
 from fpin.chain.signer import Signer
 from fpin.chain.wallet import Wallet
 from fpin.devnet.world import World
-from fpin.errors import FpinError
+from fpin.errors import FpinError, NodeUnavailable
 from tests.cli.conftest import WALLETS, Tenant
 from tests.cli.test_bad_input import told
 from tests.conftest import Fpin
@@ -245,3 +246,20 @@ def test_a_file_that_is_there_and_a_key_that_was_not_allowed_are_left_alone(
     for args in (("--scope", "everything"), ("--expires", "soon"), ("--expires", "900d"), ("--address", "x")):
         assert tenant.here("session", "create", *args).code == 2
     told(tenant.here("session", "revoke", poor.address), 1, poor.address, "session ls")
+
+
+def test_a_payment_that_the_wallet_left_open_keeps_a_session_key_from_nothing(
+    tenant: Tenant, note: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ci = Ci(tenant, tmp_path / "session.key")
+    with monkeypatch.context() as patch:
+        patch.setattr(Node, "send_raw", lost)
+        assert tenant.here("payments", "deposit", "1").code == 5
+    outcome = tenant.here("add", note, "--copies", "1", "--auto-fund", env=ci.env)
+    assert outcome.code == 0, outcome.stderr
+    assert "a deposit of 1 USDFC in transaction" in outcome.stderr
+    assert "never reached the chain" in outcome.stderr
+
+
+def lost(_: Node, __: bytes) -> str:
+    raise NodeUnavailable("node of the test: it hung up")

@@ -17,7 +17,7 @@ from fpin.backends.filecoin.confirming import Confirming
 from fpin.chain.account import standing
 from fpin.chain.node import Receipt
 from fpin.chain.sessions import SCOPES
-from fpin.chain.wallet import Replaced, Wallet
+from fpin.chain.wallet import Replaced, Wallet, Watch
 from fpin.errors import FpinError, Unaffordable, Unavailable
 from fpin.events import OnEvent
 from fpin.store import OPEN, UNTOLD, Payment, PaymentState
@@ -173,11 +173,11 @@ class Paying:
         if now.state is PaymentState.SIGNED:
             self.on_event(events.Waiting(what=f"{what}, which an earlier run sent"))
             confirming = Confirming(_words(old.doing, old.amount, old.subject), old.tx, self.on_event)
-            wallet = Wallet(
-                self.account.chain, self.account.owner, on_wait=lambda _seconds: self._tell(confirming)
+            watch = Watch(
+                self.account.chain, self.account.payer, on_wait=lambda _seconds: self._tell(confirming)
             )
             with suppress(Replaced):  # which is told below
-                wallet.wait_for(old.tx, old.nonce, old.doing)
+                watch.wait_for(old.tx, old.nonce, old.doing)
             now = self._see(old)
         if now.state is PaymentState.LOST:
             self._check_number(now, what)
@@ -194,8 +194,7 @@ class Paying:
 
     def _see(self, payment: Payment) -> Payment:
         """Ask the chain what became of *payment* and write the answer down."""
-        wallet = Wallet(self.account.chain, self.account.owner)
-        found = wallet.outcome(payment.tx, payment.nonce)
+        found = Watch(self.account.chain, self.account.payer).outcome(payment.tx, payment.nonce)
         state, reason = PaymentState.SIGNED, None
         if isinstance(found, Receipt):
             state = PaymentState.EXECUTED if found.succeeded else PaymentState.FAILED
