@@ -246,6 +246,7 @@ def _record(services: Services, request: AddRequest, hashed: Hashed) -> Pin:
         default_name=request.content.default_name,
         path=request.content.stored_path,
         profile=request.content.profile,
+        packing=request.content.packing,
         size=hashed.size,
         files=hashed.files,
         copies_wanted=request.wish.copies,

@@ -12,6 +12,7 @@ from fpin.flows.sources import Hashed
 from fpin.ipld.cid import format_cid, multihash_of
 from fpin.pack.imported import CarPlan, Imported, digest_car, plan_car
 from fpin.piece import MAX_PIECE_SIZE
+from fpin.store import Packing
 
 _TOLD = 10  # CIDs in a sentence
 _LISTED = 1000  # CIDs for programs
@@ -38,6 +39,10 @@ class CarContent:
     @property
     def profile(self) -> str:
         return "car"
+
+    @property
+    def packing(self) -> Packing:
+        return Packing()
 
     def lay_out(self, *, on_event: OnEvent = ignore) -> LaidOutCar:
         """Read the header. Raises UsageError when there is no such file, or its root has to be chosen."""

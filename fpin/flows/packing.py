@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from fpin.errors import UsageError
 from fpin.events import Hashing, OnEvent, Planned, Walked, ignore
@@ -25,6 +26,9 @@ from fpin.pack import (
     write_cars,
 )
 from fpin.piece import MAX_PIECE_SIZE
+
+if TYPE_CHECKING:
+    from fpin.store import Packing
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,6 +55,12 @@ class Content:
     @property
     def default_name(self) -> str | None:
         return Path(self.stored_path).name or None if self.stored_path else None
+
+    @property
+    def packing(self) -> Packing:
+        from fpin.store import Packing  # here, because what is offline needs no database
+
+        return Packing(wrap=self.wrap, hidden=self.hidden, exclude=self.exclude)
 
     def lay_out(self, *, on_event: OnEvent = ignore) -> LaidOutTree:
         return LaidOutTree(lay_out(self, on_event=on_event))

@@ -7,10 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from fpin.backends.source import PieceSource
 from fpin.events import OnEvent
+
+if TYPE_CHECKING:
+    from fpin.store import Packing
 
 
 class SampledPiece(PieceSource, Protocol):
@@ -62,6 +65,10 @@ class Source(Protocol):
     @property
     def profile(self) -> str:
         """What decided its CIDs, in one word for the store."""
+
+    @property
+    def packing(self) -> Packing:
+        """What else decided them."""
 
     def lay_out(self, *, on_event: OnEvent) -> LaidOut:
         """Find out how much it is. Raises UsageError and SourceError for what cannot be stored."""

@@ -9,7 +9,7 @@ import sqlite3
 import threading
 import time
 from collections.abc import Callable, Collection, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Concatenate, ParamSpec, TypedDict, TypeVar, Unpack
 
@@ -21,6 +21,7 @@ from fpin.store.model import (
     UNDER_WAY,
     Copy,
     CopyState,
+    Packing,
     Payment,
     PaymentState,
     Piece,
@@ -59,6 +60,8 @@ class NewAdd(TypedDict):
     client_data_set_id: int
     nonce: int
 
+
+_AS_IT_LIES = Packing()
 
 _REPAIR = (
     "move it away, or put a copy from before in its place; adding the same path again finds what is on chain "
@@ -168,12 +171,13 @@ class Store:
         """Return the pin in row *pin* as it is now."""
         row = self._db.execute(
             """
-            SELECT pin, chain_id, root_cid, name, path, profile, size, files, car_size, copies_wanted,
-                   metadata, created FROM pins WHERE pin = ?
+            SELECT pin, chain_id, root_cid, name, path, profile, packing, size, files, car_size,
+                   copies_wanted, metadata, created FROM pins WHERE pin = ?
             """,
             (pin,),
         ).fetchone()
         fields = dict(row)
+        fields["packing"] = _packing(fields["packing"])
         fields["metadata"] = tuple((key, value) for key, value in json.loads(fields["metadata"]))
         return Pin(**fields, pieces=self._pieces(pin))
 
@@ -310,6 +314,7 @@ class Store:
         default_name: str | None = None,
         path: str | None,
         profile: str,
+        packing: Packing = _AS_IT_LIES,
         size: int,
         files: int,
         copies_wanted: int,
@@ -332,9 +337,9 @@ class Store:
             if row is None:
                 cursor = self._db.execute(
                     """
-                    INSERT INTO pins (chain_id, root_cid, name, path, profile, size, files, car_size,
+                    INSERT INTO pins (chain_id, root_cid, name, path, profile, packing, size, files, car_size,
                                       copies_wanted, metadata, created)
-                    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+                    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
                     """,
                     (
                         chain_id,
@@ -342,6 +347,7 @@ class Store:
                         name or default_name,
                         path,
                         profile,
+                        _packing_text(packing),
                         size,
                         files,
                         0,  # known when the pieces are there
@@ -355,10 +361,14 @@ class Store:
                 pin = row[0]
                 self._db.execute(
                     """
-                    UPDATE pins SET name = coalesce(?, name, ?), path = coalesce(?, path), profile = ?,
-                                    size = ?, files = ? WHERE pin = ?
+                    UPDATE pins SET name = coalesce(?, name, ?), profile = ?, size = ?, files = ?
+                    WHERE pin = ?
                     """,
-                    (name, default_name, path, profile, size, files, pin),
+                    (name, default_name, profile, size, files, pin),
+                )
+                self._db.execute(
+                    "UPDATE pins SET path = ?1, packing = ?2 WHERE pin = ?3 AND ?1 IS NOT NULL",
+                    (path, _packing_text(packing), pin),
                 )
                 if not any(copy.state in ON_CHAIN | UNDER_WAY for copy in self.pin(pin).copies):
                     self._db.execute(
@@ -775,6 +785,15 @@ def _payment(row: sqlite3.Row) -> Payment:
     fields["amount"] = int(fields["amount"])
     fields["state"] = PaymentState(fields["state"])
     return Payment(**fields)
+
+
+def _packing(text: str) -> Packing:
+    fields = json.loads(text)
+    return Packing(**{**fields, "exclude": tuple(fields.get("exclude", ()))})
+
+
+def _packing_text(packing: Packing) -> str:
+    return json.dumps({name: value for name, value in asdict(packing).items() if value})
 
 
 def _piece(row: sqlite3.Row, copies: Sequence[Copy]) -> Piece:

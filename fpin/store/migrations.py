@@ -139,10 +139,16 @@ def _m005_session_keys(db: sqlite3.Connection) -> None:
     )
 
 
+def _m006_how_a_path_was_packed(db: sqlite3.Connection) -> None:
+    # JSON of what differs from the defaults.
+    db.execute("ALTER TABLE pins ADD COLUMN packing TEXT NOT NULL DEFAULT '{}'")
+
+
 MIGRATIONS: tuple[Callable[[sqlite3.Connection], None], ...] = (
     _m001_pins_pieces_copies,
     _m002_when_an_add_was_seen,
     _m003_payments,
     _m004_what_a_transaction_is_about,
     _m005_session_keys,
+    _m006_how_a_path_was_packed,
 )

@@ -138,6 +138,15 @@ class Piece:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Packing:
+    """How what lies at a path was made into a DAG, besides its profile: another way gives another root."""
+
+    wrap: bool = False
+    hidden: bool = False
+    exclude: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Pin:
     """Content that was asked to be kept, by its root CID."""
 
@@ -147,6 +156,7 @@ class Pin:
     name: str | None
     path: str | None  # absolute; None when it did not come from a path
     profile: str
+    packing: Packing
     size: int  # bytes of content
     files: int
     car_size: int  # bytes of all pieces together

@@ -167,3 +167,16 @@ def test_a_provider_that_has_been_gone_for_a_proving_period_is_replaced_without_
     assert (lost["provider_id"], lost["replaced"]) == (2, True)
     assert "its proofs are overdue" in lost["reason"]
     assert states(repaired.json)[3] == "confirmed"
+
+
+def test_a_path_is_packed_again_as_it_was_the_first_time(tenant: Tenant, tmp_path: Path) -> None:
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    for name in ("seen.txt", ".hidden", "draft.tmp"):
+        (folder / name).write_text(f"{name} of {tenant.wallet}")
+    added = tenant.here("add", folder, "--copies", "1", "--wrap", "--hidden", "--exclude", "*.tmp", "--json")
+    lose(tenant, 1)
+    repaired = tenant.here("repair", folder, "--replace-silent", "--json")
+    assert (repaired.code, repaired.json["complete"]) == (0, True), repaired.stderr
+    assert repaired.json["pins"][0]["root_cid"] == added.json["root_cid"]
+    assert [row[0] for row in tenant.on_chain(added.json["pieces"][0]["piece_cid"])] == [1, 2]

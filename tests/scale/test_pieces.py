@@ -18,6 +18,7 @@ from fpin.flows.packing import Content, pack
 from fpin.flows.services import Services, connect
 from fpin.flows.sources import Hashed
 from fpin.settings import folders
+from fpin.store import Packing
 from tests.conftest import Fpin
 
 LIMIT = 300_000  # bytes of a piece
@@ -33,6 +34,7 @@ class OnePiece:
     stored_path = None
     default_name = "photos"
     profile = "unixfs-v1-2025"
+    packing = Packing()
 
     def lay_out(self, *, on_event: OnEvent = ignore) -> OnePiece:
         return self
