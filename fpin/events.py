@@ -147,6 +147,7 @@ class RoutingAsked(Event):
 class RoutingEnded(Event):
     state: str  # found, partial, timeout, unreachable, skipped
     indexer: str | None
+    evidence: str | None  # the weakest for a copy that was found: record, processed, synced; None: none was
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

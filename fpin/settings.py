@@ -92,7 +92,7 @@ def indexers(env: Mapping[str, str] | None = None) -> tuple[tuple[str, tuple[str
     text = (os.environ if env is None else env).get("FPIN_INDEXERS", "").strip()
     if not text:
         return None
-    found = []
+    found: dict[str, tuple[str, ...]] = {}
     for entry in text.split(",") if text != "none" else ():
         url, _, role = entry.strip().rpartition("=")
         if role not in INDEXER_ROLES:
@@ -102,5 +102,5 @@ def indexers(env: Mapping[str, str] | None = None) -> tuple[tuple[str, tuple[str
                 f"FPIN_INDEXERS: {entry.strip()!r} is no indexer",
                 hint="write https://HOST=poll, https://HOST=confirm or both, with a comma between; or none",
             )
-        found.append((url, (role,) if role else INDEXER_ROLES))
-    return tuple(found)
+        found[url] = (*found.get(url, ()), *((role,) if role else INDEXER_ROLES))
+    return tuple(found.items())

@@ -18,6 +18,7 @@ from fpin.units import format_epochs, format_size
 
 if TYPE_CHECKING:
     from fpin.flows.report import PinReport
+    from fpin.flows.route import IndexerReport
     from fpin.flows.status import StatusResult
 
 What = Annotated[str, Argument(metavar="WHAT", help="Root CID, piece CID, path or name.")]
@@ -223,8 +224,11 @@ def check(
         print_text(f"{result.root_cid}: {result.routing.state}")
         for note in result.routing.notes:
             print_text(f"  {note}")
-        if result.confirmation:
-            print_text(f"  {result.confirmation.sentence}")
+        for indexer in result.routing.indexers:
+            if indexer.state != "not_asked":
+                print_text(f"  {_ROLES[indexer.role]} {indexer.indexer}: {_said(indexer)}")
+        for confirmation in result.confirmations:
+            print_text(f"  {confirmation.sentence}")
         for url in result.urls:
             print_text(f"  {url}")
     return exits.DONE if result.routing.state == "found" else exits.PARTIAL
@@ -261,6 +265,23 @@ def rm(
         for text in result.remaining:
             print_text(f"remaining {text}")
     return exits.DONE if result.complete else exits.PARTIAL
+
+
+_ROLES = {"poll": "polled   ", "confirm": "confirms "}
+_SAID = {
+    "found": "lists all of it",
+    "absent": "lists none of it",
+    "processed": "has processed the advertisement",
+    "pending": "has not processed the advertisement",
+}
+
+
+def _said(one: IndexerReport) -> str:
+    if one.state == "partial":
+        return "lists a part of it" if one.role == "poll" else "has processed a part of the advertisements"
+    if one.state == "inconclusive":
+        return f"no usable answer ({one.reason})" if one.reason else "no usable answer"
+    return _SAID[one.state]
 
 
 def _show_account(result: StatusResult) -> None:

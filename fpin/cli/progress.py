@@ -225,7 +225,7 @@ def sentence(event: Event, *, verbose: bool = False) -> str | None:
                 else None
             )
         case events.RoutingEnded():
-            return f"routing: {event.state}" + (f" at {event.indexer}" if event.indexer else "")
+            return _routing(event)
         case events.RemovalScheduled():
             return (
                 f"provider {event.provider_id}: removal of piece {event.piece_id} from data set "
@@ -259,6 +259,15 @@ def _quoted(event: events.Quoted) -> str:
     if parse_token(event.flat_per_month):
         more.append(f"{short(event.flat_per_month)} a month of it flat")
     return f"{text} ({', '.join(more)})" if more else text
+
+
+def _routing(event: events.RoutingEnded) -> str:
+    words = f"routing: {event.state}"
+    if event.evidence == "synced":
+        return f"{words} by the word of providers that an indexer has processed it; none was seen to list it"
+    if event.evidence == "processed":
+        return f"{words}: {event.indexer} has processed the advertisement; no record was seen"
+    return words + (f" at {event.indexer}" if event.indexer else "")
 
 
 def _payment(event: events.PaymentSent) -> str:

@@ -195,17 +195,18 @@ def routed(services: Services, cid: bytes, pin: Pin | None = None, *, urgent: bo
     caches keep a list without ours (gotcha G2). Raises IndexerUnavailable where it is *urgent*: nobody else
     knows either.
     """
-    indexer = services.backend.peers(services.gate).safely().poll
-    if indexer is None:
-        return []
-    answer = indexer.find(cid)
+    indexers = services.backend.peers(services.gate).safely().poll
+    answers = {indexer.url: indexer.find(cid) for indexer in indexers}
+    records = [record for answer in answers.values() for record in answer.records]
     own = {copy.provider_url for copy in pin.copies} if pin else set()
-    if answer.state == "inconclusive" and urgent:
+    silent = {url: answer.reason for url, answer in answers.items() if answer.state == "inconclusive"}
+    if urgent and silent and not records:
+        reasons = "; ".join(f"{url} gave no usable answer ({reason})" for url, reason in silent.items())
         raise IndexerUnavailable(
-            f"who has {format_cid(cid)} is not known: {indexer.url} gave no usable answer ({answer.reason})",
+            f"who has {format_cid(cid)} is not known: {reasons}",
             hint="run it again later; for content in the store of fpin no indexer is needed",
         )
-    urls = [url for record in answer.records for address in record.addresses if (url := url_of(address))]
+    urls = [url for record in records for address in record.addresses if (url := url_of(address))]
     if urls and (pin is None or own & set(urls)):
         services.gate.open([cid])
     return urls

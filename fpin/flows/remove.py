@@ -111,11 +111,11 @@ def _done(report: RemovedCopy, *, wait: bool) -> bool:
 
 def _listed(services: Services, pin: Pin, copies: Sequence[Copy]) -> dict[int, bool | None]:
     """Return which of *copies* an indexer lists before they are removed; None where it could not say."""
-    indexer = services.backend.peers(services.gate).safely().poll
-    if indexer is None:
+    indexers = services.backend.peers(services.gate).safely().poll
+    if not indexers:
         return {}
     return {
-        copy.copy: present(indexer, services.backend.routed(copy, piece.piece_cid), _blocks(pin, piece))
+        copy.copy: present(indexers, services.backend.routed(copy, piece.piece_cid), _blocks(pin, piece))
         for piece in pin.pieces
         for copy in piece.copies
         if copy.state in ON_CHAIN and copy.copy in {one.copy for one in copies}

@@ -13,6 +13,7 @@ from fpin.retrieve import Gateway, NotServed
 from fpin.routing import (
     ASK_ONCE,
     Announced,
+    Asked,
     Confirmation,
     Finding,
     RoutingAttempt,
@@ -51,11 +52,27 @@ class ForeignReport:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class IndexerReport:
+    """What one configured indexer said. *state* is found, partial or absent of one that is polled; processed,
+    partial or pending of one that confirms; inconclusive or not_asked of both."""
+
+    indexer: str
+    role: str  # poll, confirm
+    state: str
+    questions: int
+    status: int | None  # HTTP, of its last answer about content; None: there was none
+    reason: str | None  # why that answer was of no use
+    age: str | None  # how old that answer was in a cache on the way, in seconds
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RoutingReport:
     """How routing stands. *state* is found, partial, timeout, unreachable or skipped."""
 
     state: str
     indexer: str | None
+    indexers: tuple[IndexerReport, ...]
+    evidence: str | None  # the weakest for a copy that was found: record, processed, synced; None: none was
     strength: str | None
     checked: tuple[str, ...]
     ad_cid: str | None
@@ -90,6 +107,8 @@ class Announcement:
 NOT_ASKED = RoutingReport(
     state="skipped",
     indexer=None,
+    indexers=(),
+    evidence=None,
     strength=None,
     checked=(),
     ad_cid=None,
@@ -125,10 +144,12 @@ def check_routing(
         on_event(events.Noted(text=f"what is stored stays stored; whether it can be found says: {again}"))
         raise
     _write_down(services, pin, result)
-    on_event(events.RoutingEnded(state=result.state, indexer=result.indexer))
+    on_event(events.RoutingEnded(state=result.state, indexer=result.indexer, evidence=result.evidence))
     return RoutingReport(
         state=result.state,
         indexer=result.indexer,
+        indexers=tuple(map(_asked, result.asked)),
+        evidence=result.evidence,
         strength=result.strength,
         checked=tuple(format_cid(cid) for cid in result.checked),
         ad_cid=format_cid(result.ad_cid) if result.ad_cid else None,
@@ -149,7 +170,7 @@ def announce_pin(services: Services, pin: Pin, *, on_event: OnEvent = ignore) ->
     is not on the provider's own signed chain can be announced by nobody: that is noted.
     """
     peers = services.backend.peers(services.gate)
-    indexers = {indexer.url: indexer for indexer in (peers.poll, peers.confirm) if indexer}
+    indexers = dict.fromkeys(indexer.url for indexer in (*peers.poll, *peers.confirm))
     made: list[Announcement] = []
     for copy, piece in _one_of_each_provider(pin):
         routed = services.backend.routed(copy, piece.piece_cid)
@@ -171,8 +192,8 @@ def announce_pin(services: Services, pin: Pin, *, on_event: OnEvent = ignore) ->
     return tuple(made)
 
 
-def confirm_pin(services: Services, pin: Pin) -> Confirmation | None:
-    """Look for the root of *pin* at the indexer that everybody reads: once, and only after it was found."""
+def confirm_pin(services: Services, pin: Pin) -> tuple[Confirmation, ...]:
+    """Look for the root of *pin* at the indexers that everybody reads: once, and only after it was found."""
     copies = [services.backend.routed(copy, pin.pieces[-1].piece_cid) for copy in pin.pieces[-1].held]
     return confirm(pin.root_cid, copies, services.backend.peers(services.gate))
 
@@ -309,6 +330,18 @@ def _held_before(pin: Pin, result: RoutingResult) -> list[str]:
         "again, and the record of its earlier advertisement counts."
         for provider_id in sorted(waiting & had)
     ]
+
+
+def _asked(asked: Asked) -> IndexerReport:
+    return IndexerReport(
+        indexer=asked.indexer,
+        role=asked.role,
+        state=asked.state,
+        questions=asked.questions,
+        status=asked.status,
+        reason=asked.reason or None,
+        age=asked.age,
+    )
 
 
 def _finding(finding: Finding) -> FindingReport:

@@ -50,7 +50,7 @@ class CheckResult:
     routing: RoutingReport
     serving: tuple[Serving, ...]  # whether providers give out the root, whoever lists them
     announced: tuple[Announcement, ...]  # by fpin, in the providers' place
-    confirmation: Confirmation | None  # None: not asked for, or there was nothing to confirm
+    confirmations: tuple[Confirmation, ...]  # empty: not asked for, or there was nothing to confirm
     urls: tuple[str, ...]
 
 
@@ -120,7 +120,7 @@ def check(
         routing=replace(routing, notes=(*routing.notes, *explain(routing, served))),
         serving=served,
         announced=announced,
-        confirmation=confirm_pin(services, pin) if confirm and routing.state == "found" else None,
+        confirmations=confirm_pin(services, pin) if confirm and routing.state == "found" else (),
         urls=urls(services, pin),
     )
 

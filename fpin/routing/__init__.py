@@ -13,7 +13,15 @@ from fpin.routing.match import Copy
 from fpin.routing.pace import ASK_ONCE, LOCAL, LOOK_ONCE, PUBLIC, AddPace, Clock, Pace, RemovalPace
 from fpin.routing.publisher import Publisher
 from fpin.routing.removal import Removal, check_removed, present
-from fpin.routing.results import Finding, Holder, RemovalLook, RemovalResult, RoutingAttempt, RoutingResult
+from fpin.routing.results import (
+    Asked,
+    Finding,
+    Holder,
+    RemovalLook,
+    RemovalResult,
+    RoutingAttempt,
+    RoutingResult,
+)
 
 __all__ = [
     "ASK_ONCE",
@@ -22,6 +30,7 @@ __all__ = [
     "PUBLIC",
     "AddPace",
     "Announced",
+    "Asked",
     "Clock",
     "Confirmation",
     "Copy",

@@ -15,11 +15,14 @@ from fpin.errors import ProviderError, VerificationFailed
 from fpin.ipld import cid as cids
 from fpin.routing import match, report
 from fpin.routing.gate import Gate
-from fpin.routing.indexer import Answer, Indexer, Record
+from fpin.routing.indexer import NOT_ASKED, Indexer, Record
 from fpin.routing.match import Copy, Match
 from fpin.routing.pace import AddPace, Clock, add_delays, jittered
+from fpin.routing.panel import Panel
 from fpin.routing.publisher import Publisher
 from fpin.routing.results import (
+    Asked,
+    AskedState,
     Evidence,
     Finding,
     OnAttempt,
@@ -57,17 +60,23 @@ class Subject:
 class Peers:
     """Whom the checker may ask. *publisher* and *piece_status* return None for "cannot be asked"."""
 
-    poll: Indexer | None  # keeps no empty answers, so it may be asked early and often
-    confirm: Indexer | None  # may be asked about advertisements at any time, about content only once found
+    poll: tuple[Indexer, ...]  # these keep no empty answers, so they may be asked early and often
+    confirm: tuple[Indexer, ...]  # asked about advertisements at any time, about content only once found
     gate: Gate
     publisher: Callable[[Copy], Publisher | None]
     piece_status: Callable[[Copy], PieceStatus | None] = lambda _copy: None
 
     def safely(self) -> Peers:
         """Return these peers with no guarded indexer among those to poll, whoever configured it so."""
-        if self.poll is None or not self.gate.guards(self.poll.url):
+        guarded = tuple(indexer for indexer in self.poll if self.gate.guards(indexer.url))
+        if not guarded:
             return self
-        return replace(self, poll=None, confirm=self.confirm or self.poll)
+        known = {indexer.url for indexer in self.confirm}
+        return replace(
+            self,
+            poll=tuple(indexer for indexer in self.poll if indexer not in guarded),
+            confirm=(*self.confirm, *(indexer for indexer in guarded if indexer.url not in known)),
+        )
 
 
 @dataclass(slots=True)
@@ -133,16 +142,17 @@ class _Check:
             for subject in subjects
         ]
         self.publishers: dict[int, Publisher | None] = {}
-        self.processed: set[bytes] = set()  # advertisements that the confirming indexer has processed
+        self.polled, self.confirming = Panel(peers.poll), Panel(peers.confirm)
+        self.listed: dict[str, set[tuple[bytes, int]]] = {}  # by indexer: CID and provider of its records
+        self.processed: dict[bytes, set[str]] = {}  # advertisements, and the indexers that processed them
         self.foreign: tuple[Record, ...] = ()
-        self.last = Answer(state="inconclusive", reason="not asked")
+        self.last = NOT_ASKED
         self.attempts = 0
-        self.conclusive = False  # some indexer gave an answer that means something
         self.extended = False
 
     def run(self) -> RoutingResult:
         started = self.started = self.clock.now()
-        if self.peers.poll is None and self.peers.confirm is None:
+        if not self.polled and not self.confirming:
             return self._end("skipped", report.NO_INDEXER)
         if not any(pair.state == "polling" for pairs in self.pairs for pair in pairs):
             return self._end("skipped", report.NOTHING_EXPECTED)
@@ -200,16 +210,17 @@ class _Check:
         )
 
     def _poll(self, index: int, pairs: Sequence[_Pair]) -> bool:
-        """Ask the polling indexer, once for all copies; a record seen once counts for good (answers flap)."""
-        if self.peers.poll is None or self.last.refused:
+        """Ask those to poll, once for all copies; a record seen once counts for good (answers flap)."""
+        if not self.polled or self.polled.refused:
             return False
-        self.last = self.peers.poll.find(self.pairs[index][0].cid)
-        # "Ask me later" is no answer, so it does not use up an attempt.
-        self.attempts += self.last.status not in (429, 503)
-        self.conclusive |= self.last.state != "inconclusive"
+        self.last = self.polled.find(self.pairs[index][0].cid)
+        self.attempts = max(self.polled.questions.values())
+        self._notice_flapping(index)
+        for url, answer in self.polled.last.items():
+            shown = [pair for pair in self.pairs[index] if match.best(answer.records, pair.copy)]
+            self.listed.setdefault(url, set()).update((pair.cid, pair.copy.provider_id) for pair in shown)
         if index == 0 and self.last.records:
             self.foreign = match.foreign(self.last.records, [pair.copy for pair in self.pairs[0]])
-        self._notice_flapping(index)
         for pair in pairs:
             pair.match = match.best(self.last.records, pair.copy)
             if pair.match:
@@ -222,10 +233,11 @@ class _Check:
 
     def _notice_flapping(self, index: int) -> None:
         """A record that was there stays found when a later answer lacks it; that is worth a word (G10)."""
-        for pair in self.pairs[index]:
-            lacking = self.last.state != "inconclusive" and not match.best(self.last.records, pair.copy)
-            if lacking and pair.match and pair.state == "found":
-                pair.note(report.FLAPPING)
+        for url, answer in self.polled.last.items():
+            for pair in self.pairs[index]:
+                listed = (pair.cid, pair.copy.provider_id) in self.listed.get(url, ())
+                if listed and answer.state != "inconclusive" and not match.best(answer.records, pair.copy):
+                    pair.note(report.FLAPPING)
 
     # -- the rest of the ladder ----------------------------------------------------------------------
 
@@ -269,14 +281,12 @@ class _Check:
         return self.publishers[copy.provider_id]
 
     def _is_processed(self, ad_cid: bytes | None) -> bool:
-        if ad_cid is None or self.peers.confirm is None:
+        if ad_cid is None:
             return False
-        if ad_cid not in self.processed:
-            state = self.peers.confirm.ad_state(ad_cid)
-            self.conclusive |= state != "inconclusive"
-            if state == "indexed":
-                self.processed.add(ad_cid)
-        return ad_cid in self.processed
+        if not self.processed.get(ad_cid):
+            states = self.confirming.ad_states(ad_cid)
+            self.processed[ad_cid] = {url for url, state in states.items() if state == "indexed"}
+        return bool(self.processed[ad_cid])
 
     def _weigh(self, pair: _Pair) -> None:
         """Accept lesser evidence where the polling indexer is of no use, or had its time."""
@@ -284,11 +294,11 @@ class _Check:
             return
         # An indexer that has closed down may answer everything with an empty 200; one at work says 404.
         empty = self.last.state == "absent" and self.last.status == 200
-        useless = self.peers.poll is None or self.last.state == "inconclusive" or empty
+        useless = not self.polled or self.last.state == "inconclusive" or empty
         if useless or self.clock.now() - pair.proved_at >= self.pace.grace:
             pair.state = "found"
-            if self.peers.poll is not None:
-                pair.note(report.without_record(self.peers.poll.url, self.last))
+            for url, answer in self.polled.last.items():
+                pair.note(report.without_record(url, answer))
 
     # -- endings -------------------------------------------------------------------------------------
 
@@ -301,9 +311,9 @@ class _Check:
         return min(end + self.pace.extension, self.started + self.pace.ceiling)
 
     def _hopeless(self) -> bool:
-        """Tell whether the only indexer there is refuses the question itself: asking on is of no use."""
-        poll, confirm = self.peers.poll, self.peers.confirm
-        return self.last.refused and (confirm is None or (poll is not None and confirm.url == poll.url))
+        """Tell whether those who are there refuse the question itself: asking on is of no use."""
+        polled = {indexer.url for indexer in self.peers.poll}
+        return self.polled.refused and all(indexer.url in polled for indexer in self.peers.confirm)
 
     def _give_up(self, index: int) -> None:
         for pair in self.pairs[index]:
@@ -317,7 +327,7 @@ class _Check:
             return "found"
         if found:
             return "partial"
-        return "timeout" if self.conclusive else "unreachable"
+        return "timeout" if self.polled.conclusive | self.confirming.conclusive else "unreachable"
 
     def _end(self, state: RoutingState, *sentences: str) -> RoutingResult:
         findings = tuple(pair.finding() for group in self.pairs for pair in group)
@@ -339,20 +349,58 @@ class _Check:
             elapsed=self.clock.now() - self.started,
             findings=findings,
             foreign=self.foreign,
+            asked=(*map(self._polling, self.peers.poll), *map(self._confirming, self.peers.confirm)),
             sentences=sentences,
         )
-        return result if sentences else report.with_sentences(result, self.peers.poll, self.last)
+        return result if sentences else report.with_sentences(result, self.peers.poll)
+
+    def _polling(self, indexer: Indexer) -> Asked:
+        """Return what a polling indexer had to say about all that it was asked for."""
+        wanted = {
+            (pair.cid, pair.copy.provider_id)
+            for group in self.pairs
+            for pair in group
+            if pair.state != "not_expected"
+        }
+        answer, listed = self.polled.last.get(indexer.url), self.listed.get(indexer.url, set())
+        state: AskedState = "not_asked" if answer is None else "absent"
+        if wanted and wanted <= listed:
+            state = "found"
+        elif listed:
+            state = "partial"
+        elif answer is not None and indexer.url not in self.polled.conclusive:
+            state = "inconclusive"
+        return Asked(
+            indexer=indexer.url,
+            role="poll",
+            state=state,
+            questions=self.polled.questions[indexer.url],
+            status=answer.status if answer else None,
+            reason=answer.reason if answer else "",
+            age=answer.age if answer else None,
+        )
+
+    def _confirming(self, indexer: Indexer) -> Asked:
+        """Return what a confirming indexer had to say about the advertisements that it was asked for."""
+        done = [indexer.url in urls for urls in self.processed.values()]
+        state: AskedState = "not_asked"
+        if any(done):
+            state = "processed" if all(done) else "partial"
+        elif done:
+            state = "pending" if indexer.url in self.confirming.conclusive else "inconclusive"
+        questions = self.confirming.questions[indexer.url]
+        return Asked(indexer=indexer.url, role="confirm", state=state, questions=questions)
 
     def _source(self, found: Sequence[Finding]) -> str | None:
         """Return the URL of the indexer behind the evidence, or of the one that was asked.
 
         None where providers say that one has it: they do not say which.
         """
-        poll, confirm = self.peers.poll, self.peers.confirm
         proved = {finding.evidence for finding in found}
         if proved == {"synced"}:
             return None
-        if confirm and "processed" in proved and "record" not in proved:
-            return confirm.url
-        indexer = poll or confirm
-        return indexer.url if indexer else None
+        asked = [indexer.url for indexer in (*self.peers.poll, *self.peers.confirm)]
+        behind = [url for url in asked if self.listed.get(url)]
+        if "record" not in proved:
+            behind = [url for url in asked if any(url in urls for urls in self.processed.values())]
+        return next(iter((*behind, *asked)), None)

@@ -13,6 +13,7 @@ from fpin.ipld.cid import format_cid
 from fpin.routing import match
 from fpin.routing.checker import Peers
 from fpin.routing.gate import GatewayClosed
+from fpin.routing.indexer import Indexer
 from fpin.routing.match import Copy
 
 
@@ -25,17 +26,19 @@ class Confirmation:
     sentence: str
 
 
-def confirm(cid: bytes, copies: Sequence[Copy], peers: Peers) -> Confirmation | None:
-    """Ask the confirming indexer for *cid*, once; None where there is none.
+def confirm(cid: bytes, copies: Sequence[Copy], peers: Peers) -> tuple[Confirmation, ...]:
+    """Ask each confirming indexer for *cid*, once.
 
     Raises GatewayClosed while *cid* is not found: the question itself would hide it from everybody.
     """
-    if peers.confirm is None:
-        return None
-    url = peers.confirm.url
-    if peers.gate.guards(url) and not peers.gate.is_open(cid):
-        raise GatewayClosed(f"{url} is not asked for {format_cid(cid)} before it is found")
-    answer = peers.confirm.find(cid)
+    for indexer in peers.confirm:
+        if peers.gate.guards(indexer.url) and not peers.gate.is_open(cid):
+            raise GatewayClosed(f"{indexer.url} is not asked for {format_cid(cid)} before it is found")
+    return tuple(_confirmation(indexer, cid, copies) for indexer in peers.confirm)
+
+
+def _confirmation(indexer: Indexer, cid: bytes, copies: Sequence[Copy]) -> Confirmation:
+    url, answer = indexer.url, indexer.find(cid)
     if answer.state == "inconclusive":
         words = f"{url} gave no usable answer ({answer.reason})."
         return Confirmation(state="unknown", indexer=url, sentence=words)

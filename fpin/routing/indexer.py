@@ -7,7 +7,7 @@ difference between "absent" and "could not say" (rule R2). Refuses to know which
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -49,6 +49,38 @@ class Answer:
     retry_after: float | None = None
     refused: bool = False
     age: str | None = None  # the answer's age in a cache on the way, in seconds
+
+
+NOT_ASKED = Answer(state="inconclusive", reason="not asked")
+
+
+def merged(answers: Sequence[Answer]) -> Answer:
+    """Return what several indexers say together: all records; absent where one says so and none has any.
+
+    Without a usable answer it is inconclusive, and refused only if each of them refuses.
+    """
+    if not answers:
+        return NOT_ASKED
+    waits = [answer.retry_after for answer in answers if answer.retry_after is not None]
+    later = max(waits, default=None)
+    records = tuple(record for answer in answers for record in answer.records)
+    if records:
+        first = next(answer for answer in answers if answer.records)
+        return Answer(state="found", records=records, status=first.status, age=first.age, retry_after=later)
+    absent = [answer for answer in answers if answer.state == "absent"]
+    if absent:
+        # One that is at work says 404; an empty 200 may come from one that was closed down.
+        best = next((answer for answer in absent if answer.status == 404), absent[0])
+        return Answer(state="absent", status=best.status, age=best.age, retry_after=later)
+    if len(answers) == 1:
+        return answers[0]
+    return Answer(
+        state="inconclusive",
+        status=answers[0].status,
+        reason="; ".join(dict.fromkeys(answer.reason for answer in answers if answer.reason)),
+        retry_after=later,
+        refused=all(answer.refused for answer in answers),
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

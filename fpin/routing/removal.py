@@ -7,7 +7,7 @@ error: the same piece may be held for somebody else. Refuses to know how the rem
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from fpin.errors import ProviderError, VerificationFailed
 from fpin.ipld import cid as cids
@@ -36,9 +36,29 @@ class Removal:
     was_present: bool | None = None
 
 
-def present(indexer: Indexer, copy: Copy, blocks: Sequence[bytes]) -> bool | None:
-    """Tell whether *indexer* has this copy's record for any of *blocks*; None when it could not say."""
-    return _present([indexer.find(cid) for cid in _indexed(blocks)], copy)
+def present(indexers: Sequence[Indexer], copy: Copy, blocks: Sequence[bytes]) -> bool | None:
+    """Tell whether any of *indexers* has this record for one of *blocks*; None when one could not say."""
+    here = [_present([indexer.find(cid) for cid in _indexed(blocks)], copy) for indexer in indexers]
+    if any(here):
+        return True
+    return None if None in here or not here else False
+
+
+@dataclass(slots=True)
+class _Indexed:
+    """One polling indexer while a removal is watched."""
+
+    indexer: Indexer
+    answers: list[Answer] = field(default_factory=list)  # the newest, one for each block
+    here: bool | None = None  # its last conclusive answer
+    empty: int = 0  # conclusive empty answers in a row
+
+    def look(self, blocks: Sequence[bytes], copy: Copy) -> None:
+        self.answers = [self.indexer.find(cid) for cid in blocks]
+        here = _present(self.answers, copy)
+        if here is not None:
+            self.here = here
+            self.empty = 0 if here else self.empty + 1
 
 
 def check_removed(
@@ -65,9 +85,7 @@ class _Watch:
         self.publisher: Publisher | None = peers.publisher(removal.copy)
         self.removal_ad: bytes | None = None
         self.still_advertised = False
-        self.answers: list[Answer] = []
-        self.here: bool | None = None  # the indexer's last conclusive answer
-        self.empty = 0  # conclusive empty answers in a row
+        self.polled = [_Indexed(indexer) for indexer in peers.poll]
         self.attempts = 0
         self.note = ""
 
@@ -87,7 +105,7 @@ class _Watch:
             self._tell(state)
             if state == "gone" or self.clock.now() >= end:
                 return self._end(state)
-            self._pause(self.pace.spacing if self.empty else delay, end)
+            self._pause(self.pace.spacing if any(one.empty for one in self.polled) else delay, end)
         raise AssertionError("delays never end")
 
     def _pause(self, delay: float, end: float) -> None:
@@ -98,13 +116,8 @@ class _Watch:
     def _look(self) -> None:
         self._read_chain()
         self.attempts += 1
-        if self.peers.poll is None:
-            return
-        self.answers = [self.peers.poll.find(cid) for cid in _indexed(self.removal.cids)]
-        here = _present(self.answers, self.removal.copy)
-        if here is not None:
-            self.here = here
-            self.empty = 0 if here else self.empty + 1
+        for one in self.polled:
+            one.look(_indexed(self.removal.cids), self.removal.copy)
 
     def _read_chain(self) -> None:
         """Look for the removal on the provider's own chain of advertisements."""
@@ -122,19 +135,22 @@ class _Watch:
 
     def _state(self) -> RemovalState:
         """Return the state; "gone" stands for all of its kinds until the end."""
-        if self.empty >= self.pace.answers and not self.still_advertised:
+        # One that never gave a usable answer holds nothing up, and is named at the end.
+        useful = [one for one in self.polled if one.here is not None]
+        emptied = all(one.empty >= self.pace.answers for one in useful)
+        if useful and emptied and not self.still_advertised:
             return "gone"
-        if self.here is None and self._processed():
+        if not useful and self._processed():
             return "gone"
         if self.removal_ad is not None:
             return "unadvertised"
-        return "unknown" if self.here is None and not self.still_advertised else "pending_gc"
+        return "unknown" if not useful and not self.still_advertised else "pending_gc"
 
     def _processed(self) -> bool:
-        """Where no polling indexer helps: has the confirming one processed the removal advertisement?"""
-        if self.removal_ad is None or self.peers.confirm is None:
+        """Where no polling indexer helps: have all confirming ones processed the removal advertisement?"""
+        if self.removal_ad is None or not self.peers.confirm:
             return False
-        return self.peers.confirm.ad_state(self.removal_ad) == "indexed"
+        return all(one.ad_state(self.removal_ad) == "indexed" for one in self.peers.confirm)
 
     # -- telling -------------------------------------------------------------------------------------
 
@@ -155,10 +171,11 @@ class _Watch:
             state = "gone_other_holders"
         elif state == "gone" and self.removal.was_present is False and self.removal_ad is None:
             state = "already_absent"
-        indexer = self.peers.confirm if self.here is None and state == "gone" else self.peers.poll
+        silent = not any(one.here is not None for one in self.polled)
+        asked = self.peers.confirm if silent and state == "gone" else self.peers.poll
         return RemovalResult(
             state=state,
-            indexer=indexer.url if indexer else None,
+            indexer=asked[0].url if asked else None,
             removal_ad_cid=self.removal_ad,
             others=others,
             attempts=self.attempts,
@@ -166,9 +183,16 @@ class _Watch:
             sentences=tuple(self._sentences(state, others)),
         )
 
+    def _said(self, one: _Indexed) -> str:
+        """Return what one of several polling indexers has to say."""
+        if one.here is None:
+            reason = next((answer.reason for answer in one.answers if answer.reason), "none at all")
+            return f"{one.indexer.url} gave no usable answer ({reason})."
+        return f"{one.indexer.url} {'still lists it' if one.here else 'does not list it any more'}."
+
     def _others(self) -> tuple[Holder, ...]:
         found: dict[tuple[str, bytes], Holder] = {}
-        for answer in self.answers:
+        for answer in (answer for one in self.polled for answer in one.answers):
             for record in answer.records:
                 strength = match.judge(record, self.removal.copy)
                 if strength != "exact":
@@ -181,9 +205,10 @@ class _Watch:
         if self.removal_ad is not None:
             words.append(f"Removal advertisement: {cids.format_cid(self.removal_ad)}.")
         words += [_holder(holder) for holder in others[:5]]
-        confirm = self.peers.confirm
-        if state.startswith("gone") and confirm is not None and self.peers.gate.guards(confirm.url):
-            words.append(f"{confirm.url} may still answer from its cache for up to a day.")
+        words += [self._said(one) for one in self.polled if len(self.polled) > 1 and one.answers]
+        if state.startswith("gone"):
+            guarded = [one.url for one in self.peers.confirm if self.peers.gate.guards(one.url)]
+            words += [f"{url} may still answer from its cache for up to a day." for url in guarded]
         if self.note:
             words.append(f"The provider's advertisements could not be checked: {self.note}.")
         return words

@@ -5,12 +5,12 @@ Sentences from results; asks an indexer at most for what it knows of a provider,
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from fpin.ipld.cid import format_cid
 from fpin.routing.indexer import Answer, Indexer, Record
-from fpin.routing.results import Finding, RoutingResult
+from fpin.routing.results import Asked, AskedState, Finding, RoutingResult
 
 NO_INDEXER = "Routing was not checked: no indexer is configured."
 NOTHING_EXPECTED = "Routing was not checked: nothing of this upload is advertised to indexers."
@@ -34,22 +34,20 @@ def without_record(indexer: str, last: Answer) -> str:
     return f"{indexer} does not list it yet"
 
 
-def with_sentences(result: RoutingResult, poll: Indexer | None, last: Answer) -> RoutingResult:
+def with_sentences(result: RoutingResult, poll: Sequence[Indexer]) -> RoutingResult:
     """Return *result* with what people should read."""
-    return replace(result, sentences=tuple(_sentences(result, poll, last)))
+    return replace(result, sentences=tuple(_sentences(result, poll)))
 
 
-def _sentences(result: RoutingResult, poll: Indexer | None, last: Answer) -> Iterator[str]:
+def _sentences(result: RoutingResult, poll: Sequence[Indexer]) -> Iterator[str]:
     if result.state == "found":
-        if result.indexer is None:
-            yield "Not seen at an indexer, but its providers say that one has processed their advertisements."
-        else:
-            yield f"Found by CID at {result.indexer}."
+        yield _found(result)
+        yield from _other_indexers(result)
         for finding in result.findings:
             yield from (f"{_who(finding)}: {note}." for note in finding.notes)
         return
     if result.state == "unreachable":
-        yield f"The data is stored; whether it can be found by CID is not known: {_trouble(result, last)}."
+        yield f"The data is stored; whether it can be found by CID is not known: {_trouble(result)}."
     elif result.state == "partial":
         yield (
             "The data is stored and can be found by CID at some of its providers. "
@@ -66,7 +64,7 @@ def _sentences(result: RoutingResult, poll: Indexer | None, last: Answer) -> Ite
         if finding.state not in ("found", "not_expected"):
             yield from _missing(finding, poll)
     if result.state != "unreachable":
-        yield _asked(result, last)
+        yield from (_asked(one, result.elapsed) for one in result.asked if one.role == "poll")
     for record in result.foreign[:5]:
         yield _foreign(record)
     root = format_cid(result.findings[0].cid)
@@ -78,15 +76,46 @@ def _sentences(result: RoutingResult, poll: Indexer | None, last: Answer) -> Ite
     yield f"Public gateways should not be opened before this succeeds: fpin check {root}"
 
 
-def _trouble(result: RoutingResult, last: Answer) -> str:
-    return f"{result.indexer} gave no usable answer ({last.reason or 'none at all'})"
+def _found(result: RoutingResult) -> str:
+    """Return what "found" rests on: of all copies the weakest."""
+    if result.evidence == "synced":
+        return "Not seen at an indexer, but its providers say that one has processed their advertisements."
+    if result.evidence == "processed":
+        who = _named(result, "confirm", "processed")
+        return f"No record of it was seen, but {who} has processed its providers' advertisements."
+    return f"Found by CID at {_named(result, 'poll', 'found')}."
+
+
+def _named(result: RoutingResult, role: str, state: AskedState) -> str:
+    """Return the indexers that said so of everything, else the one behind most of it."""
+    who = [one.indexer for one in result.asked if (one.role, one.state) == (role, state)]
+    return " and ".join(who) or result.indexer or "an indexer"
+
+
+def _trouble(result: RoutingResult) -> str:
+    tried = [one for one in result.asked if one.state == "inconclusive"]
+    words = [f"{one.indexer} gave no usable answer ({one.reason or 'none at all'})" for one in tried]
+    return "; ".join(words) or "no indexer gave a usable answer"
+
+
+def _other_indexers(result: RoutingResult) -> Iterator[str]:
+    """Say of the indexers to poll that did not show everything what they said, where another one did."""
+    if not any(one.role == "poll" and one.state == "found" for one in result.asked):
+        return  # then the findings say it
+    for one in result.asked:
+        if one.role == "poll" and one.state == "partial":
+            yield f"{one.indexer} lists a part of it so far."
+        elif one.role == "poll" and one.state == "absent":
+            yield f"{one.indexer} does not list it yet."
+        elif one.role == "poll" and one.state == "inconclusive":
+            yield f"{one.indexer} gave no usable answer ({one.reason or 'none at all'})."
 
 
 def _who(finding: Finding) -> str:
     return f"Provider {finding.copy.provider_id} ({finding.copy.service_url})"
 
 
-def _missing(finding: Finding, poll: Indexer | None) -> Iterator[str]:
+def _missing(finding: Finding, poll: Sequence[Indexer]) -> Iterator[str]:
     words = f"{_who(finding)}: no record of {format_cid(finding.cid)}"
     if finding.provider_status:
         words += f"; the provider's own status is {finding.provider_status!r}"
@@ -95,28 +124,36 @@ def _missing(finding: Finding, poll: Indexer | None) -> Iterator[str]:
     yield words + "."
     for note in finding.notes:
         yield f"{_who(finding)}: {note}."
-    # At the indexer that was polled, which keeps no negative answers; never at cid.contact (spec §1.6).
-    info = poll.provider(finding.copy.peer_id) if poll and finding.copy.peer_id else None
+    # At those that were polled, which keep no negative answers; never at cid.contact (spec §1.6).
+    for indexer in poll if finding.copy.peer_id else ():
+        yield from _as_provider(
+            finding, indexer, f"the indexer {indexer.url}" if len(poll) > 1 else "the indexer"
+        )
+
+
+def _as_provider(finding: Finding, indexer: Indexer, name: str) -> Iterator[str]:
+    """Say what an indexer knows of the provider of a copy that it does not list."""
+    info = indexer.provider(finding.copy.peer_id) if finding.copy.peer_id else None
     if info is None:
         return
     who = _who(finding)
     if info.last_error:  # gotcha G9
         yield (
-            f"{who}: the indexer failed to read its advertisements the last time: {info.last_error}; an "
+            f"{who}: {name} failed to read its advertisements the last time: {info.last_error}; an "
             "error on one of them holds up all that come after it."
         )
     if info.inactive:
-        yield f"{who}: the indexer cannot reach it and hides its records."
+        yield f"{who}: {name} cannot reach it and hides its records."
     if info.lag:
-        yield f"{who}: the indexer has {info.lag} of its advertisements still to process."
+        yield f"{who}: {name} has {info.lag} of its advertisements still to process."
     if info.last_advertisement_time:
-        yield f"{who}: the newest advertisement that the indexer has is of {info.last_advertisement_time}."
+        yield f"{who}: the newest advertisement that {name} has is of {info.last_advertisement_time}."
 
 
-def _asked(result: RoutingResult, last: Answer) -> str:
-    words = f"Asked {result.indexer} {result.attempts} times in {result.elapsed:.0f} s; "
-    words += f"last answer: HTTP {last.status}" if last.status else f"last answer: {last.reason or 'none'}"
-    return words + (f", {last.age} s old." if last.age else ".")
+def _asked(one: Asked, elapsed: float) -> str:
+    words = f"Asked {one.indexer} {one.questions} times in {elapsed:.0f} s; "
+    words += f"last answer: HTTP {one.status}" if one.status else f"last answer: {one.reason or 'none'}"
+    return words + (f", {one.age} s old." if one.age else ".")
 
 
 def _foreign(record: Record) -> str:

@@ -25,7 +25,17 @@ from fpin.routing.match import Copy, Strength
 
 PairState = Literal["not_expected", "wait_sp", "polling", "inconclusive", "found", "timeout"]
 Evidence = Literal["record", "processed", "synced"]
+_LADDER: tuple[Evidence, ...] = ("record", "processed", "synced")
 RoutingState = Literal["found", "partial", "timeout", "unreachable", "skipped"]
+AskedState = Literal[
+    "found",  # listed everything it was to list
+    "processed",  # has processed the advertisements that it was asked for
+    "partial",  # some of it
+    "absent",  # answered, and lists none of it
+    "pending",  # answered, and has processed none of them
+    "inconclusive",  # gave no usable answer
+    "not_asked",  # what others said was enough, or there was nothing to ask
+]
 RemovalState = Literal[
     "already_absent",  # no record, and there was none before
     "chain_pending",  # still live on chain
@@ -54,6 +64,19 @@ class Finding:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """What one indexer had to say, in one of its roles."""
+
+    indexer: str
+    role: Literal["poll", "confirm"]
+    state: AskedState
+    questions: int  # those that it put off, with 429 or 503, not counted
+    status: int | None = None  # HTTP, of its last answer about content
+    reason: str = ""  # why that answer was no use
+    age: str | None = None  # … and how old it was in a cache on the way, in seconds
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RoutingResult:
     """How the wait for routing ended. Never says anything about the upload itself (rule R10)."""
 
@@ -66,7 +89,14 @@ class RoutingResult:
     elapsed: float = 0.0  # seconds
     findings: tuple[Finding, ...] = ()
     foreign: tuple[Record, ...] = ()  # other providers' records for the root
+    asked: tuple[Asked, ...] = ()  # each configured indexer
     sentences: tuple[str, ...] = ()  # for people; the last ones say what to do
+
+    @property
+    def evidence(self) -> Evidence | None:
+        """The weakest evidence for a copy that was found; None where none was."""
+        proofs = [finding.evidence for finding in self.findings if finding.evidence]
+        return max(proofs, key=_LADDER.index, default=None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

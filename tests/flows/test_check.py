@@ -131,10 +131,10 @@ def test_a_chain_that_cannot_be_read_is_told_and_the_check_goes_on(tenant: Tenan
 def test_a_confirmation_is_asked_for_once_it_is_found(tenant: Tenant, note: Path, impatient: None) -> None:
     root = tenant.here("add", note, "--copies", "1", "-q").stdout.strip()
     checked = tenant.here("check", root, "--confirm", "--json")
-    assert checked.json["confirmation"]["state"] == "confirmed"
-    assert tenant.here("check", root, "--json").json["confirmation"] is None
+    assert checked.json["confirmations"][0]["state"] == "confirmed"
+    assert tenant.here("check", root, "--json").json["confirmations"] == []
     tenant.world.indexer.faults.stopped = True
-    assert tenant.here("check", root, "--confirm", "--json").json["confirmation"] is None
+    assert tenant.here("check", root, "--confirm", "--json").json["confirmations"] == []
 
 
 def test_a_data_set_without_indexing_is_not_waited_for(

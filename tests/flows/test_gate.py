@@ -117,7 +117,7 @@ def test_an_add_that_is_not_found_tells_nobody_at_all_and_shows_no_public_url(
     assert not [url for url in added.json["urls"] if url.startswith(public.url)]
     for command in (["check", root], ["status", root, "--refresh"], ["get", root, "-o", str(tmp_path / "x")]):
         outcome = tenant.here(*command)
-        assert public.url not in outcome.stdout
+        assert f"{public.url}/" not in outcome.stdout
     assert (tmp_path / "x" / "0.txt").read_text() == f"0 of {tenant.wallet}"
     assert public.found_after is None
     assert about_content(public.asked()) == []

@@ -351,3 +351,73 @@ def test_everything_ends_at_the_ceiling(world: World) -> None:
     pace = replace(PUBLIC.add, deadline=280.0)
     check_added([Subject(cid=ROOT, copies=(ONE,))], world.peers, pace=pace, clock=world.time.clock)
     assert world.time.time == pytest.approx(1300.0)
+
+
+# -- several indexers --------------------------------------------------------------------------------
+
+
+def test_a_record_at_any_indexer_counts_and_each_is_told_apart(world: World) -> None:
+    refusing = world.polls(REFUSED, url="https://refusing.example")
+    world.polls(BROKEN, ABSENT)
+    world.polls(ABSENT, ABSENT, found(OURS), url="https://third.example")
+    result = check(world)
+    assert (result.state, result.indexer, result.attempts) == ("found", "https://third.example", 3)
+    assert len(refusing.asked) == 1  # asking on is of no use there
+    assert [(one.indexer, one.state, one.questions) for one in result.asked] == [
+        ("https://refusing.example", "inconclusive", 1),
+        ("https://poll.example", "absent", 3),
+        ("https://third.example", "found", 3),
+    ]
+    assert result.sentences == (
+        "Found by CID at https://third.example.",
+        "https://refusing.example gave no usable answer (HTTP 400).",
+        "https://poll.example does not list it yet.",
+    )
+
+
+def test_copies_found_at_different_indexers_are_all_found(world: World) -> None:
+    world.polls(found(OURS))
+    world.polls(found(THEIRS), url="https://other.example")
+    result = check(world, Subject(cid=ROOT, copies=(ONE, TWO)))
+    assert (result.state, result.indexer) == ("found", "https://poll.example")
+    assert {one.state for one in result.asked} == {"partial"}
+
+
+def test_one_that_asks_for_patience_holds_up_the_next_round(world: World) -> None:
+    world.polls(ABSENT, found(OURS))
+    world.polls(
+        Answer(state="inconclusive", status=429, reason="HTTP 429", retry_after=20.0), url="https://b.example"
+    )
+    result = check(world)
+    assert (result.state, world.time.slept) == ("found", [2.0, 20.0])
+    assert [one.questions for one in result.asked] == [2, 0]
+
+
+def test_the_processed_advertisement_counts_at_any_confirming_indexer(world: World) -> None:
+    world.polls(SILENT)
+    world.confirms("pending")
+    world.confirms("indexed", url="https://second.example")
+    world.says(ADVERTISED)
+    result = check(world)
+    assert (result.state, result.indexer, result.evidence) == ("found", "https://second.example", "processed")
+    assert [one.state for one in result.asked] == ["inconclusive", "pending", "processed"]
+
+
+def test_nobody_that_answers_is_unreachable_with_each_reason(world: World) -> None:
+    world.polls(BROKEN)
+    world.polls(SILENT, url="https://other.example")
+    result = check(world)
+    assert result.state == "unreachable"
+    assert "https://poll.example gave no usable answer (HTTP 502)" in result.sentences[0]
+    assert "https://other.example gave no usable answer" in result.sentences[0]
+
+
+def test_a_guarded_indexer_among_several_is_only_asked_to_confirm(world: World) -> None:
+    world.polls(found(OURS))
+    guarded = world.polls(found(OURS), url="https://cid.contact")
+    result = check(world)
+    assert (result.state, guarded.asked) == ("found", [])
+    assert [(one.indexer, one.role) for one in result.asked] == [
+        ("https://poll.example", "poll"),
+        ("https://cid.contact", "confirm"),
+    ]

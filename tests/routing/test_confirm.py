@@ -33,8 +33,7 @@ def test_the_answer_is_put_in_words(world: World, answered: Answer, state: str, 
     indexer = world.confirms()
     indexer.answers = [answered]
     world.gate.open([ROOT])
-    looked = confirm(ROOT, [ONE], world.peers)
-    assert looked is not None
+    [looked] = confirm(ROOT, [ONE], world.peers)
     assert (looked.state, looked.indexer) == (state, "https://cid.contact")
     assert words in looked.sentence
     assert indexer.asked == [ROOT]
@@ -48,4 +47,4 @@ def test_it_is_not_asked_before_the_content_is_found(world: World) -> None:
 
 
 def test_without_such_an_indexer_there_is_nothing_to_confirm(world: World) -> None:
-    assert confirm(ROOT, [ONE], world.peers) is None
+    assert confirm(ROOT, [ONE], world.peers) == ()

@@ -67,8 +67,8 @@ class Devnet:
     def peers(self) -> Peers:
         indexer = Indexer(self.indexer_url, self.http)
         return Peers(
-            poll=indexer,
-            confirm=indexer,
+            poll=(indexer,),
+            confirm=(indexer,),
             gate=self.gate,
             publisher=lambda copy: Publisher(copy.service_url, copy.peer_id or b"", self.http),
         )
@@ -137,7 +137,7 @@ def test_a_retired_indexer_is_bridged_by_the_advertisements_state_at_another(
     ad = devnet.advertise()
     devnet.sync()
     setattr(devnet.retired.faults, fault, True)
-    peers = replace(devnet.peers, poll=Indexer(devnet.retired_url, devnet.http))
+    peers = replace(devnet.peers, poll=(Indexer(devnet.retired_url, devnet.http),))
     result = check_added([Subject(cid=ROOT, copies=(devnet.copy,))], peers, pace=LOCAL.add, clock=no_wait())
     assert (result.state, result.indexer) == ("found", devnet.indexer_url)
     assert result.findings[0].evidence == "processed"
@@ -167,7 +167,7 @@ def test_an_advertisement_signed_by_somebody_else_is_found_nowhere(devnet: Devne
 def test_a_removal_goes_from_present_to_withdrawn_to_gone(devnet: Devnet) -> None:
     devnet.advertise()
     devnet.sync()
-    assert present(Indexer(devnet.indexer_url, devnet.http), devnet.copy, [ROOT]) is True
+    assert present([Indexer(devnet.indexer_url, devnet.http)], devnet.copy, [ROOT]) is True
     assert check_removed(devnet.removal(), devnet.peers, pace=LOOK_ONCE).state == "pending_gc"
     removal_ad = devnet.publisher.retract(b"\x01" + PIECE.to_bytes())
     assert check_removed(devnet.removal(), devnet.peers, pace=LOOK_ONCE).state == "unadvertised"
@@ -200,7 +200,7 @@ def test_a_hole_in_the_entries_of_an_advertisement_shows_in_the_sample(devnet: D
     shown, hidden = sorted((ROOT, LEAF), key=lambda cid: multihash_of(cid) != chunk["Entries"][0])
     devnet.sync()
     subjects = [Subject(cid=cid, copies=(devnet.copy,)) for cid in (shown, hidden)]
-    without_word = replace(devnet.peers, confirm=None)
+    without_word = replace(devnet.peers, confirm=())
     result = check_added(subjects, without_word, pace=LOCAL.add, clock=no_wait())
     assert (result.state, result.checked) == ("partial", (shown,))
     assert not devnet.gate.is_open(shown)

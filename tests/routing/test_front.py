@@ -33,11 +33,11 @@ class Everybody:
 
     @property
     def peers(self) -> Peers:
-        return dataclasses.replace(self.devnet.peers, confirm=self.indexer, gate=self.gate)
+        return dataclasses.replace(self.devnet.peers, confirm=(self.indexer,), gate=self.gate)
 
-    def confirmed(self) -> str | None:
-        looked = confirm(ROOT, [self.devnet.copy], self.peers)
-        return looked.state if looked else None
+    def confirmed(self) -> str:
+        [looked] = confirm(ROOT, [self.devnet.copy], self.peers)
+        return looked.state
 
 
 @pytest.fixture
@@ -81,8 +81,7 @@ def test_g2_an_answer_from_before_stays_for_hours(everybody: Everybody) -> None:
     # Whoever comes later is not in the list that is kept.
     for hours, state in ((1.0, "stale"), (1.9, "stale")):
         everybody.time = hours * HOUR
-        looked = confirm(ROOT, [stranger], everybody.peers)
-        assert looked is not None
+        [looked] = confirm(ROOT, [stranger], everybody.peers)
         assert looked.state == state
     everybody.devnet.indexer.faults.status, everybody.devnet.indexer.faults.failing = 404, 1
     assert everybody.confirmed() == "confirmed"  # from the cache: the indexer was not asked

@@ -169,13 +169,12 @@ def test_the_pause_doubles_up_to_a_quarter_of_an_hour(world: World) -> None:
 
 
 def test_without_a_polling_indexer_the_processed_removal_advertisement_decides(world: World) -> None:
-    world.confirms("pending", "indexed")
+    confirming = world.confirms("pending", "indexed")
     world.says(WITHDRAWN)
     result = check(world)
     assert (result.state, result.indexer) == ("gone", "https://cid.contact")
     assert any("cache for up to a day" in sentence for sentence in result.sentences)
-    assert world.confirm is not None
-    assert world.confirm.asked == []
+    assert confirming.asked == []
 
 
 def test_looking_once_waits_for_nothing(world: World) -> None:
@@ -198,7 +197,36 @@ def test_a_chain_that_cannot_be_asked_is_the_callers_error(world: World) -> None
 
 
 def test_presence_before_a_removal_is_yes_no_or_unknown(world: World) -> None:
-    assert present(world.polls(found(OURS)), COPY, [ROOT]) is True
-    assert present(world.polls(found(ELSEWHERE)), COPY, [ROOT]) is False
-    assert present(world.polls(ABSENT), COPY, [ROOT]) is False
-    assert present(world.polls(BROKEN), COPY, [ROOT]) is None
+    assert present([world.polls(found(OURS))], COPY, [ROOT]) is True
+    assert present([world.polls(found(ELSEWHERE))], COPY, [ROOT]) is False
+    assert present([world.polls(ABSENT)], COPY, [ROOT]) is False
+    assert present([world.polls(BROKEN)], COPY, [ROOT]) is None
+
+
+def test_of_several_indexers_each_that_answers_has_to_let_go(world: World) -> None:
+    world.polls(found(OURS), ABSENT)
+    slow = world.polls(found(OURS), found(OURS), BROKEN, found(OURS), ABSENT, url="https://slow.example")
+    world.polls(BROKEN, url="https://never.example")
+    world.says(WITHDRAWN)
+    result = check(world)
+    assert (result.state, len(slow.asked)) == ("gone", 6)
+    assert "https://slow.example does not list it any more." in result.sentences
+    assert "https://never.example gave no usable answer (HTTP 502)." in result.sentences
+
+
+def test_one_of_several_indexers_that_still_lists_it_at_the_end_is_named(world: World) -> None:
+    world.polls(ABSENT)
+    world.polls(found(OURS), url="https://slow.example")
+    world.says(WITHDRAWN)
+    result = check(world)
+    assert result.state == "unadvertised"
+    assert "https://slow.example still lists it." in result.sentences
+    assert "https://poll.example does not list it any more." in result.sentences
+
+
+def test_whether_it_was_listed_before_takes_the_word_of_each(world: World) -> None:
+    absent, broken = world.polls(ABSENT), world.polls(BROKEN, url="https://other.example")
+    listing = world.polls(found(OURS), url="https://third.example")
+    assert present([absent, broken], COPY, [ROOT]) is None
+    assert present([absent, broken, listing], COPY, [ROOT]) is True
+    assert present([absent, absent], COPY, [ROOT]) is False

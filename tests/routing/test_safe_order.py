@@ -58,8 +58,8 @@ class Network:
     @property
     def peers(self) -> Peers:
         return Peers(
-            poll=Indexer(self.poll.url, self.http),
-            confirm=Indexer(self.cid_contact.url, self.http),
+            poll=(Indexer(self.poll.url, self.http),),
+            confirm=(Indexer(self.cid_contact.url, self.http),),
             gate=self.gate,
             publisher=lambda copy: Publisher(copy.service_url, copy.peer_id or b"", self.http),
         )
@@ -140,7 +140,7 @@ def test_a_part_of_the_network_that_is_down_does_not_open_the_gate(network: Netw
 
 def test_an_indexer_behind_the_gate_is_not_polled_even_when_configured_so(network: Network) -> None:
     guarded = Indexer(network.cid_contact.url, network.http)
-    peers = Peers(poll=guarded, confirm=None, gate=network.gate, publisher=network.peers.publisher)
+    peers = Peers(poll=(guarded,), confirm=(), gate=network.gate, publisher=network.peers.publisher)
     processed = {"Ad": {"/": network.chain.head}, "Indexed": True}
     network.cid_contact.on("GET", f"/sync/status/ad/{network.chain.head}", answer(200, processed))
     subject = Subject(cid=parse_cid(ROOT), copies=(network.copy,))

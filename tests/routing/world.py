@@ -139,20 +139,22 @@ class Status:
 class World:
     http: Http
     time: FakeTime = field(default_factory=FakeTime)
-    poll: FakeIndexer | None = None
-    confirm: FakeIndexer | None = None
+    polled: list[FakeIndexer] = field(default_factory=list)
+    confirming: list[FakeIndexer] = field(default_factory=list)
     gate: Gate = field(default_factory=Gate)
     chain: FakePublisher | None = None
     status: Callable[[Copy], Status | None] = lambda _copy: None
 
-    def polls(self, *answers: Answer) -> FakeIndexer:
-        self.poll = FakeIndexer("https://poll.example", self.http, *answers)
-        return self.poll
+    def polls(self, *answers: Answer, url: str = "https://poll.example") -> FakeIndexer:
+        """Add an indexer to poll."""
+        self.polled.append(FakeIndexer(url, self.http, *answers))
+        return self.polled[-1]
 
-    def confirms(self, *states: AdState) -> FakeIndexer:
-        self.confirm = FakeIndexer("https://cid.contact", self.http, BROKEN)
-        self.confirm.states = list(states)
-        return self.confirm
+    def confirms(self, *states: AdState, url: str = "https://cid.contact") -> FakeIndexer:
+        """Add an indexer that confirms."""
+        self.confirming.append(FakeIndexer(url, self.http, BROKEN))
+        self.confirming[-1].states = list(states)
+        return self.confirming[-1]
 
     def says(self, *words: Published | FpinError) -> None:
         self.chain = FakePublisher(self.http, *words)
@@ -164,8 +166,8 @@ class World:
     @property
     def peers(self) -> Peers:
         return Peers(
-            poll=self.poll,
-            confirm=self.confirm,
+            poll=tuple(self.polled),
+            confirm=tuple(self.confirming),
             gate=self.gate,
             publisher=lambda _copy: self.chain,
             piece_status=lambda copy: self.status(copy),

@@ -440,11 +440,9 @@ class FilecoinBackend:
 
     def peers(self, gate: Gate) -> Peers:
         network, http = self._account.chain.network, self._account.http
-        poll = next(iter(network.indexers_for("poll")), None)
-        confirm = next(iter(network.indexers_for("confirm")), None)
         return Peers(
-            poll=Indexer(poll.url, http) if poll else None,
-            confirm=Indexer(confirm.url, http) if confirm else None,
+            poll=tuple(Indexer(indexer.url, http) for indexer in network.indexers_for("poll")),
+            confirm=tuple(Indexer(indexer.url, http) for indexer in network.indexers_for("confirm")),
             gate=gate,
             publisher=self._publisher,
             piece_status=self._piece_status,

@@ -1,0 +1,131 @@
+"""Several indexers of each role: one that helps is enough, and what each of them said is told."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fpin.devnet import ipni
+from fpin.devnet.server import Server, bind, url_of
+from tests.cli.conftest import Tenant
+
+
+@dataclass(frozen=True)
+class Second:
+    """An indexer besides the devnet's, which nobody announces to unless a test does."""
+
+    url: str
+    indexer: ipni.Indexer
+
+
+@pytest.fixture
+def second(tmp_path: Path) -> Iterator[Second]:
+    indexer = ipni.Indexer(tmp_path / "second.sqlite")
+    socket = bind()
+    server = Server({socket: indexer.app})
+    server.start()
+    yield Second(url_of(socket), indexer)
+    server.stop()
+    indexer.close()
+
+
+@pytest.fixture
+def root(tenant: Tenant, tmp_path: Path) -> str:
+    path = tmp_path / "note.txt"
+    path.write_text(f"what {tenant.wallet} wants to be found by several\n")
+    added = tenant.here("add", path, "--copies", "2", "-q")
+    assert added.code == 0, added.stderr
+    return added.stdout.strip()
+
+
+def states(checked: Any) -> dict[tuple[str, str], str]:
+    return {(one["indexer"], one["role"]): one["state"] for one in checked["routing"]["indexers"]}
+
+
+def test_one_indexer_that_lists_it_is_enough_and_each_is_told_apart(
+    tenant: Tenant, second: Second, root: str
+) -> None:
+    first, nobody = tenant.world.urls.indexer, "http://127.0.0.1:1"
+    env = {
+        "FPIN_INDEXERS": f"{nobody}=poll,{second.url}=poll,{first}=poll,{second.url}=confirm,{first}=confirm"
+    }
+    checked = tenant.here("check", root, "--json", env=env)
+    assert (checked.code, checked.json["routing"]["state"]) == (0, "found"), checked.stderr
+    assert checked.json["routing"]["indexer"] == first
+    assert checked.json["routing"]["evidence"] == "record"
+    assert states(checked.json) == {
+        (nobody, "poll"): "inconclusive",
+        (second.url, "poll"): "absent",
+        (first, "poll"): "found",
+        (second.url, "confirm"): "not_asked",
+        (first, "confirm"): "not_asked",
+    }
+    shown = tenant.here("check", root, env=env).stdout
+    assert f"Found by CID at {first}." in shown
+    assert f"{second.url} does not list it yet." in shown
+    assert f"polled    {nobody}: no usable answer" in shown
+
+
+def test_where_none_to_poll_helps_any_that_confirms_does(tenant: Tenant, second: Second, root: str) -> None:
+    first = tenant.world.urls.indexer
+    second.indexer.faults.stopped = True
+    env = {"FPIN_INDEXERS": f"{second.url}=poll,{second.url}=confirm,{first}=confirm"}
+    checked = tenant.here("check", root, "--json", env=env)
+    assert (checked.code, checked.json["routing"]["state"]) == (0, "found"), checked.stderr
+    assert (checked.json["routing"]["indexer"], checked.json["routing"]["evidence"]) == (first, "processed")
+    assert states(checked.json)[first, "confirm"] == "processed"
+    assert states(checked.json)[second.url, "confirm"] == "inconclusive"
+    shown = tenant.here("check", root, env=env)
+    assert f"routing: found: {first} has processed the advertisement; no record was seen" in shown.stderr
+    assert f"No record of it was seen, but {first} has processed" in shown.stdout
+
+
+def test_all_are_told_of_an_advertisement_and_all_are_asked_to_confirm(
+    tenant: Tenant, second: Second, root: str
+) -> None:
+    first = tenant.world.urls.indexer
+    env = {"FPIN_INDEXERS": f"{first},{second.url}"}
+    checked = tenant.here("check", root, "--announce", "--confirm", "--json", env=env)
+    assert checked.code == 0, checked.stderr
+    assert {(one["provider_id"], one["indexer"]) for one in checked.json["announced"]} == {
+        (number, url) for number in (1, 2) for url in (first, second.url)
+    }
+    said = {one["indexer"]: one["state"] for one in checked.json["confirmations"]}
+    assert said == {first: "confirmed", second.url: "pending"}
+    assert second.indexer.work()  # what it was told of
+    both = tenant.here("check", root, "--json", env=env).json
+    assert {states(both)[url, "poll"] for url in (first, second.url)} == {"found"}
+    assert f"Found by CID at {first} and {second.url}." in both["routing"]["notes"]
+
+
+def test_content_is_found_at_whichever_lists_it(
+    tenant: Tenant, second: Second, root: str, tmp_path: Path
+) -> None:
+    env = {
+        "FPIN_INDEXERS": f"{second.url}=poll,{tenant.world.urls.indexer}=poll",
+        "FPIN_HOME": str(tmp_path / "stranger"),
+    }
+    got = tenant.here("get", root, "-o", tmp_path / "back", env=env)
+    assert got.code == 0, got.stderr
+    assert (tmp_path / "back").read_bytes() == (tmp_path / "note.txt").read_bytes()
+    # "Could not ask" is not "nobody has it": not even where another one has answered.
+    second.indexer.faults.stopped = True
+    tenant.world.indexer.faults.failing, tenant.world.indexer.faults.status = 9, 404
+    unknown = tenant.here("get", root, "-o", tmp_path / "again", env=env)
+    assert (unknown.code, second.url in unknown.stderr) == (5, True)
+
+
+def test_a_removal_is_not_held_up_by_one_that_never_answers_and_names_it(tenant: Tenant, root: str) -> None:
+    nobody = "http://127.0.0.1:1"
+    env = {"FPIN_INDEXERS": f"{tenant.world.urls.indexer}=poll,{nobody}=poll"}
+    removed = tenant.here("rm", root, "--wait", "--json", env=env)
+    assert (removed.code, {piece["state"] for piece in removed.json["pieces"]}) == (0, {"gone"}), (
+        removed.stderr
+    )
+    for piece in removed.json["pieces"]:
+        assert f"{tenant.world.urls.indexer} does not list it any more." in piece["note"]
+        assert f"{nobody} gave no usable answer" in piece["note"]
