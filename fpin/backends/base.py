@@ -395,6 +395,10 @@ class Backend(Protocol):
         """The address of the wallet whose account this is; raises NoKey where nobody says."""
 
     @property
+    def known_wallet(self) -> str | None:
+        """That address as far as it is known without asking anybody; None where it is not."""
+
+    @property
     def session(self) -> str | None:
         """The address of the session key that signs here; None where there is none."""
 

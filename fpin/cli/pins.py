@@ -96,7 +96,7 @@ def _show_status(result: StatusResult, what: str | None, *, json: bool, quiet: b
             _show_pins(result)
         else:
             for pin in result.pins:
-                _show_pin(pin)
+                _show_pin(pin, result.account.address if result.account else None)
 
 
 def _open(result: StatusResult) -> None:
@@ -302,9 +302,12 @@ def _show_pins(result: StatusResult) -> None:
     if not result.pins:
         print_text(f"nothing is pinned on {result.network} yet: fpin add PATH --network {result.network}")
         return
+    # Whose they are is told where that differs: as a rule everything is one wallet's.
+    several = len({pin.wallet for pin in result.pins} - {None}) > 1
     rows = [
         (
             pin.root_cid,
+            *([pin.wallet or ""] if several else ()),
             pin.name or "",
             pin.state,
             format_size(pin.size),
@@ -313,7 +316,9 @@ def _show_pins(result: StatusResult) -> None:
         )
         for pin in result.pins
     ]
-    print_table(("ROOT CID", "NAME", "STATE", "SIZE", "COPIES", "ADDED"), rows)
+    print_table(
+        ("ROOT CID", *(["WALLET"] if several else ()), "NAME", "STATE", "SIZE", "COPIES", "ADDED"), rows
+    )
     for pin in result.pins:
         for copy in (copy for piece in pin.pieces for copy in piece.copies if copy.waits_for):
             since = f"{copy.state} since {_when(copy.changed)}"
@@ -323,10 +328,12 @@ def _show_pins(result: StatusResult) -> None:
             )
 
 
-def _show_pin(pin: PinReport) -> None:
+def _show_pin(pin: PinReport, account: str | None) -> None:
     print_text(f"root CID  {pin.root_cid}")
     print_text(f"name      {pin.name or '-'}")
     print_text(f"path      {pin.path or '-'}")
+    if pin.wallet != account and pin.wallet is not None:
+        print_text(f"wallet    {pin.wallet}")
     print_text(f"state     {pin.state}")
     files = count(pin.files, "file")
     print_text(f"size      {format_size(pin.size)} in {files}; CAR {format_size(pin.car_size)}")

@@ -241,6 +241,7 @@ def _record(services: Services, request: AddRequest, hashed: Hashed) -> Pin:
     root_cid = format_cid(hashed.root_cid)
     return services.store.record_pin(
         chain_id=services.backend.chain_id,
+        wallet=services.backend.wallet,
         root_cid=hashed.root_cid,
         name=request.name,
         default_name=request.content.default_name,
@@ -281,7 +282,7 @@ def _check_names(services: Services, request: AddRequest, root_cid: str = "b" + 
 def _known_path(services: Services, request: AddRequest) -> bool:
     path = request.content.stored_path
     return path is not None and any(
-        pin.path == path for pin in services.store.pins(services.backend.chain_id)
+        pin.path == path for pin in services.store.pins(services.backend.chain_id, services.backend.wallet)
     )
 
 

@@ -10,7 +10,7 @@ from fpin import events
 from fpin.chain.networks import DEVNET_CHAIN_ID
 from fpin.errors import NoKey, NotFound, Unavailable
 from fpin.events import OnEvent, ignore
-from fpin.flows.resolve import describe, resolve
+from fpin.flows.resolve import describe, resolve_own
 from fpin.flows.services import Services
 from fpin.ipld.cid import format_cid, parse_cid
 from fpin.routing import LOOK_ONCE, Removal, RemovalLook, RemovalResult, check_removed, present
@@ -67,7 +67,7 @@ def remove(services: Services, what: str, *, wait: bool = False, on_event: OnEve
     Returns when the chain has the removals in its queue; with *wait*, when routing has forgotten them.
     Running it again continues.
     """
-    target = resolve(services.store, services.backend.chain_id, what)
+    target = resolve_own(services, what)
     with services.alone(target.pin, on_event):
         services.backend.settle(target.pin, on_event=on_event)
         copies = _now(services, target.copies)

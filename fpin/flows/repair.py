@@ -18,7 +18,7 @@ from fpin.flows.imports import CarContent
 from fpin.flows.packing import Content
 from fpin.flows.placing import Means, Placing
 from fpin.flows.report import PieceReport, report_pieces
-from fpin.flows.resolve import describe, resolve
+from fpin.flows.resolve import describe, resolve_own
 from fpin.flows.services import Services
 from fpin.flows.sources import Source
 from fpin.ipld.cid import format_cid
@@ -78,9 +78,10 @@ def repair(services: Services, request: RepairRequest, *, on_event: OnEvent = ig
     """
     store, chain_id = services.store, services.backend.chain_id
     if request.what is not None:
-        pins = [resolve(store, chain_id, request.what).pin]
+        pins = [resolve_own(services, request.what).pin]
     else:
-        pins = [pin for pin in store.pins(chain_id) if _wanted(pin) and pin.state != "failed"]
+        mine = store.pins(chain_id, services.backend.wallet)
+        pins = [pin for pin in mine if _wanted(pin) and pin.state != "failed"]
     reports = []
     for pin in pins:
         if request.what is not None and not _wanted(pin):

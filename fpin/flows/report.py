@@ -54,6 +54,7 @@ class PieceReport:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PinReport:
     root_cid: str
+    wallet: str | None  # who pays; None where nothing says yet
     name: str | None
     path: str | None
     profile: str
@@ -70,6 +71,7 @@ def report_pin(pin: Pin, proofs: Mapping[int, Proof] | None = None) -> PinReport
     """Return *pin* as it is reported."""
     return PinReport(
         root_cid=format_cid(pin.root_cid),
+        wallet=pin.wallet or None,
         name=pin.name,
         path=pin.path,
         profile=pin.profile,

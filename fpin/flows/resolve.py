@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from fpin.errors import NotFound
+from fpin.errors import NoKey, NotFound
 from fpin.flows.packing import spelled
+from fpin.flows.services import Services
 from fpin.ipld.cid import format_cid, multihash_of, parse_cid
 from fpin.piece import PieceCid, parse_v1
 from fpin.store import Copy, Pin, Store
@@ -28,13 +29,15 @@ class Target:
         )
 
 
-def resolve(store: Store, chain_id: int, text: str) -> Target:
-    """Return what *text* names on *chain_id*.
+def resolve(store: Store, chain_id: int, text: str, wallet: str | None = None) -> Target:
+    """Return what *text* names on *chain_id*, first of all among the pins of *wallet*.
 
-    Raises NotFound when nothing or more than one thing answers to it; the message lists what there is.
+    Of the same content in several wallets the one with the most copies is meant. Raises NotFound when nothing
+    or more than one thing answers to it; the message lists what there is.
     """
     pins = store.pins(chain_id)
-    found = _matches(pins, text)
+    mine = [pin for pin in pins if pin.wallet in (wallet, "")]
+    found = _of_several_wallets(_matches(mine, text) or _matches(pins, text))
     if len(found) == 1:
         return found[0]
     if not found:
@@ -50,6 +53,24 @@ def resolve(store: Store, chain_id: int, text: str) -> Target:
         argument=text,
         matches=[format_cid(target.pin.root_cid) for target in found],
     )
+
+
+def resolve_own(services: Services, text: str) -> Target:
+    """Return what *text* names, to change something of it.
+
+    Raises NoKey when another wallet pays for it than the one that acts.
+    """
+    wallet = services.backend.known_wallet
+    target = resolve(services.store, services.backend.chain_id, text, wallet)
+    payer = target.pin.wallet
+    if wallet is not None and payer not in (wallet, ""):
+        raise NoKey(
+            f"{describe(target.pin)} is paid for by the wallet {payer}, and this is {wallet}",
+            hint="use the key of that wallet",
+            payer=payer,
+            wallet=wallet,
+        )
+    return target
 
 
 def describe(pin: Pin) -> str:
@@ -68,6 +89,12 @@ def _matches(pins: list[Pin], text: str) -> list[Target]:
         if candidates:
             return candidates
     return []
+
+
+def _of_several_wallets(found: list[Target]) -> list[Target]:
+    if len({(target.pin.root_cid, target.piece_cids) for target in found}) > 1:
+        return found
+    return [max(found, key=lambda target: target.pin.held)] if found else []
 
 
 def _by_root(pins: list[Pin], text: str) -> list[Target]:

@@ -73,20 +73,21 @@ def ls(services: Services) -> StatusResult:
 def status(
     services: Services, what: str | None = None, *, refresh: bool = False, on_event: OnEvent = ignore
 ) -> StatusResult:
-    """Return the account and the pins, or the one that *what* names, with their proofs.
+    """Return the account and its pins, or the one that *what* names, with their proofs.
 
     *refresh* asks chain, providers and indexers about every copy under way, on chain or leaving, and
     writes down what they say. What cannot be asked is said as a note, and shown as the store has it.
     """
-    pins = services.store.pins(services.backend.chain_id)
+    chain_id, wallet = services.backend.chain_id, services.backend.known_wallet
+    pins = services.store.pins(chain_id, wallet)
     if what is not None:
-        pins = [resolve(services.store, services.backend.chain_id, what).pin]
+        pins = [resolve(services.store, chain_id, what, wallet).pin]
     if refresh:
         pins = [_refreshed(services, pin, on_event) for pin in pins]
     proofs = _proofs(services, pins, on_event)
     return StatusResult(
         network=services.backend.network,
-        chain_id=services.backend.chain_id,
+        chain_id=chain_id,
         account=_account(services, on_event),
         pins=tuple(report_pin(pin, proofs) for pin in pins),
         urls=(*urls(services, pins[0]), *piece_urls(pins[0])) if what is not None else (),

@@ -99,11 +99,12 @@ class Store:
             try:
                 self._refuse_newer()  # before anything is changed in it
                 path.chmod(0o600)
-                self._db.execute("PRAGMA foreign_keys = ON")
                 self._db.execute("PRAGMA journal_mode = WAL")
                 # FULL: a transition that cost money must be on disk before the next step is taken.
                 self._db.execute("PRAGMA synchronous = FULL")
                 self._migrate()
+                # Now, because a table that is made anew drops the old one, and must not take rows along.
+                self._db.execute("PRAGMA foreign_keys = ON")
             except BaseException:
                 self._db.close()
                 raise
@@ -161,9 +162,14 @@ class Store:
     # Reading
 
     @_told
-    def pins(self, chain_id: int) -> list[Pin]:
-        """Return the pins on *chain_id*, oldest first."""
-        rows = self._db.execute("SELECT pin FROM pins WHERE chain_id = ? ORDER BY pin", (chain_id,))
+    def pins(self, chain_id: int, wallet: str | None = None) -> list[Pin]:
+        """Return the pins on *chain_id*, oldest first: all, or those of *wallet* and of nobody yet."""
+        rows = self._db.execute(
+            """
+            SELECT pin FROM pins WHERE chain_id = ?1 AND (?2 IS NULL OR wallet IN (?2, '')) ORDER BY pin
+            """,
+            (chain_id, wallet),
+        )
         return [self.pin(row[0]) for row in rows.fetchall()]
 
     @_told
@@ -171,8 +177,8 @@ class Store:
         """Return the pin in row *pin* as it is now."""
         row = self._db.execute(
             """
-            SELECT pin, chain_id, root_cid, name, path, profile, packing, size, files, car_size,
-                   copies_wanted, metadata, created FROM pins WHERE pin = ?
+            SELECT pin, chain_id, wallet, root_cid, name, path, profile, packing, size, files,
+                   car_size, copies_wanted, metadata, created FROM pins WHERE pin = ?
             """,
             (pin,),
         ).fetchone()
@@ -183,10 +189,11 @@ class Store:
 
     @_told
     def pin_of_root(self, chain_id: int, root_cid: bytes) -> Pin | None:
-        row = self._db.execute(
-            "SELECT pin FROM pins WHERE chain_id = ? AND root_cid = ?", (chain_id, root_cid)
-        ).fetchone()
-        return self.pin(row[0]) if row else None
+        """Return the pin of a root; of several wallets' the one with the most copies."""
+        rows = self._db.execute(
+            "SELECT pin FROM pins WHERE chain_id = ? AND root_cid = ? ORDER BY pin", (chain_id, root_cid)
+        )
+        return max((self.pin(row[0]) for row in rows.fetchall()), key=lambda pin: pin.held, default=None)
 
     @_told
     def copy(self, copy: int) -> Copy:
@@ -309,6 +316,7 @@ class Store:
         self,
         *,
         chain_id: int,
+        wallet: str = "",
         root_cid: bytes,
         name: str | None,
         default_name: str | None = None,
@@ -321,7 +329,9 @@ class Store:
         metadata: Sequence[tuple[str, str]],
         pieces: Sequence[NewPiece],
     ) -> Pin:
-        """Write down a pin and its pieces; for a root already there, what changed of it.
+        """Write down a pin of *wallet* and its pieces; for a root already there, what changed of it.
+
+        A pin that was nobody's yet becomes that of *wallet*.
 
         *default_name* is for a pin that has none. How many copies are wanted of one already there is changed
         by `want_copies`, when it is known that they can be had.
@@ -332,17 +342,22 @@ class Store:
         """
         with self._transaction():
             row = self._db.execute(
-                "SELECT pin FROM pins WHERE chain_id = ? AND root_cid = ?", (chain_id, root_cid)
+                """
+                SELECT pin FROM pins WHERE chain_id = ? AND root_cid = ? AND wallet IN (?, '')
+                ORDER BY wallet DESC
+                """,
+                (chain_id, root_cid, wallet),
             ).fetchone()
             if row is None:
                 cursor = self._db.execute(
                     """
-                    INSERT INTO pins (chain_id, root_cid, name, path, profile, packing, size, files, car_size,
-                                      copies_wanted, metadata, created)
-                    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+                    INSERT INTO pins (chain_id, wallet, root_cid, name, path, profile, packing, size, files,
+                                      car_size, copies_wanted, metadata, created)
+                    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
                     """,
                     (
                         chain_id,
+                        wallet,
                         root_cid,
                         name or default_name,
                         path,
@@ -361,10 +376,10 @@ class Store:
                 pin = row[0]
                 self._db.execute(
                     """
-                    UPDATE pins SET name = coalesce(?, name, ?), profile = ?, size = ?, files = ?
+                    UPDATE pins SET wallet = ?, name = coalesce(?, name, ?), profile = ?, size = ?, files = ?
                     WHERE pin = ?
                     """,
-                    (name, default_name, profile, size, files, pin),
+                    (wallet, name, default_name, profile, size, files, pin),
                 )
                 self._db.execute(
                     "UPDATE pins SET path = ?1, packing = ?2 WHERE pin = ?3 AND ?1 IS NOT NULL",

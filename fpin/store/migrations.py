@@ -144,6 +144,45 @@ def _m006_how_a_path_was_packed(db: sqlite3.Connection) -> None:
     db.execute("ALTER TABLE pins ADD COLUMN packing TEXT NOT NULL DEFAULT '{}'")
 
 
+def _m007_pins_of_wallets(db: sqlite3.Connection) -> None:
+    # Before, a pin was of everybody on its chain. It becomes that of the wallet that signed for its copies;
+    # where none did, of the wallet that does so first. Foreign keys are not enforced while this runs.
+    db.execute(
+        """
+        CREATE TABLE pins_of_wallets (
+            pin INTEGER PRIMARY KEY,
+            chain_id INTEGER NOT NULL,
+            wallet TEXT NOT NULL,
+            root_cid BLOB NOT NULL,
+            name TEXT,
+            path TEXT,
+            profile TEXT NOT NULL,
+            packing TEXT NOT NULL,
+            size INTEGER NOT NULL,
+            files INTEGER NOT NULL,
+            car_size INTEGER NOT NULL,
+            copies_wanted INTEGER NOT NULL,
+            metadata TEXT NOT NULL,
+            created INTEGER NOT NULL,
+            UNIQUE (chain_id, wallet, root_cid)
+        )
+        """
+    )
+    db.execute(
+        """
+        INSERT INTO pins_of_wallets
+        SELECT pin, chain_id,
+               coalesce((SELECT payer FROM submissions s JOIN copies c USING (submission)
+                         JOIN pieces p USING (piece) WHERE p.pin = pins.pin
+                         ORDER BY s.submission LIMIT 1), ''),
+               root_cid, name, path, profile, packing, size, files, car_size, copies_wanted, metadata, created
+        FROM pins
+        """
+    )
+    db.execute("DROP TABLE pins")
+    db.execute("ALTER TABLE pins_of_wallets RENAME TO pins")
+
+
 MIGRATIONS: tuple[Callable[[sqlite3.Connection], None], ...] = (
     _m001_pins_pieces_copies,
     _m002_when_an_add_was_seen,
@@ -151,4 +190,5 @@ MIGRATIONS: tuple[Callable[[sqlite3.Connection], None], ...] = (
     _m004_what_a_transaction_is_about,
     _m005_session_keys,
     _m006_how_a_path_was_packed,
+    _m007_pins_of_wallets,
 )

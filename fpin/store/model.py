@@ -148,10 +148,11 @@ class Packing:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pin:
-    """Content that was asked to be kept, by its root CID."""
+    """Content that a wallet was asked to keep, by its root CID: another wallet's copies are another pin's."""
 
     pin: int  # row
     chain_id: int
+    wallet: str  # who pays; "" where nothing says yet
     root_cid: bytes
     name: str | None
     path: str | None  # absolute; None when it did not come from a path
@@ -168,6 +169,11 @@ class Pin:
     @property
     def copies(self) -> tuple[Copy, ...]:
         return tuple(copy for piece in self.pieces for copy in piece.copies)
+
+    @property
+    def held(self) -> int:
+        """How many copies of all of it the chain holds that nobody asked to remove."""
+        return min((len(piece.held) for piece in self.pieces), default=0)
 
     @property
     def state(self) -> str:

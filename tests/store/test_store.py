@@ -1,11 +1,13 @@
 import sqlite3
 from collections.abc import Sequence
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from fpin.errors import LocalError
 from fpin.store import CopyState, NewPiece, Pin, Store
+from fpin.store.migrations import MIGRATIONS
 
 CHAIN = 31415926
 ROOT = b"\x01\x55\x12\x20" + b"\x07" * 32
@@ -23,10 +25,14 @@ def record(
     pieces: tuple[str, ...] = ("piece-a",),
     copies: int = 1,
     metadata: Sequence[tuple[str, str]] = (("name", "photos"),),
+    chain_id: int = CHAIN,
+    wallet: str = "0x1",
+    root_cid: bytes = ROOT,
 ) -> Pin:
     return store.record_pin(
-        chain_id=CHAIN,
-        root_cid=ROOT,
+        chain_id=chain_id,
+        wallet=wallet,
+        root_cid=root_cid,
         name="photos",
         path="/photos",
         profile="unixfs-v1-2025",
@@ -255,3 +261,35 @@ def test_metadata_may_change_until_it_is_signed(path: Path) -> None:
         assert record(store, metadata=[("name", "again")]).metadata == (("name", "again"),)
         store.mark_signed(copies, provider_id=1, payer="0x1", data_set_id=3, client_data_set_id=1, nonce=77)
         assert record(store, metadata=[("name", "too late")]).metadata == (("name", "again"),)
+
+
+def test_pins_of_an_older_store_become_those_of_the_wallet_that_signed_for_them(path: Path) -> None:
+    with closing(sqlite3.connect(path)) as db:
+        for migration in MIGRATIONS[:5]:
+            migration(db)
+        db.executescript(
+            """
+            INSERT INTO pins VALUES (1, 314, x'01', 'signed', NULL, 'p', 1, 1, 1, 1, '[]', 1);
+            INSERT INTO pins VALUES (2, 314, x'02', 'unsigned', NULL, 'p', 1, 1, 1, 1, '[]', 1);
+            INSERT INTO pieces VALUES (1, 1, 0, 'piece-a', 10, '[]'), (2, 2, 0, 'piece-b', 10, '[]');
+            INSERT INTO submissions VALUES (1, 1, '0xPayer', 9, '1', '2', 'confirmed', '0xabc', 1, 5);
+            INSERT INTO copies (copy, piece, provider_id, provider_url, state, submission, changed)
+                VALUES (1, 1, 1, 'http://sp1', 'confirmed', 1, 1),
+                       (2, 2, 1, 'http://sp1', 'planned', NULL, 1);
+            PRAGMA user_version = 5;
+            """
+        )
+    with Store(path) as store:
+        assert [(pin.name, pin.wallet, len(pin.copies)) for pin in store.pins(314)] == [
+            ("signed", "0xPayer", 1),
+            ("unsigned", "", 1),
+        ]
+        assert [pin.name for pin in store.pins(314, "0xOther")] == ["unsigned"]
+        claimed = record(store, root_cid=b"\x02", chain_id=314, wallet="0xOther")
+        assert (claimed.pin, claimed.wallet, claimed.name) == (2, "0xOther", "photos")
+        assert record(store, root_cid=b"\x01", chain_id=314, wallet="0xOther").pin == 3
+        store.forget(314)
+    with closing(sqlite3.connect(path)) as db:
+        # What belongs to a pin still goes with it.
+        assert db.execute("SELECT count(*) FROM pieces").fetchone() == (0,)
+        assert db.execute("PRAGMA foreign_key_check").fetchall() == []

@@ -86,6 +86,10 @@ class FilecoinBackend:
         return self._account.payer
 
     @property
+    def known_wallet(self) -> str | None:
+        return self._account.identity.address
+
+    @property
     def session(self) -> str | None:
         signer = self._account.identity.session
         return signer.address if signer else None
