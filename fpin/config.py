@@ -21,7 +21,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from pathlib import Path
 
-from fpin.errors import UsageError
+from fpin.errors import LocalError, UsageError
 from fpin.settings import folders
 
 USE = "use"
@@ -87,7 +87,7 @@ def read(use: str | None = None, env: Mapping[str, str] | None = None) -> Config
     """Read the file; no file is no settings, unless ``FPIN_CONFIG`` names it.
 
     *use* is the profile wanted; None takes ``FPIN_USE``, then the file's own choice. Raises UsageError
-    with file and line for what cannot be read.
+    with file and line for what is no setting, LocalError for a file that this user may not read.
     """
     env = os.environ if env is None else env
     path = path_of(env)
@@ -98,9 +98,16 @@ def read(use: str | None = None, env: Mapping[str, str] | None = None) -> Config
         if env.get("FPIN_CONFIG"):
             raise UsageError(f"{path}: there is no such file", hint="correct FPIN_CONFIG") from None
         text = ""
-    except (OSError, UnicodeDecodeError) as exc:
-        why = exc.strerror if isinstance(exc, OSError) else "it is not text in UTF-8"
-        raise UsageError(f"{path}: cannot be read: {why}", hint="correct it, or move it away") from exc
+    except UnicodeDecodeError as exc:
+        raise UsageError(
+            f"{path}: cannot be read: it is not text in UTF-8", hint="correct it, or move it away"
+        ) from exc
+    except OSError as exc:
+        raise LocalError(
+            f"{path}: cannot be read: {exc.strerror}",
+            hint="correct its permissions and those of its folder, or set FPIN_HOME to a folder of yours",
+            path=str(path),
+        ) from exc
     return _parse(path, text, wanted)
 
 

@@ -137,6 +137,13 @@ def test_a_home_that_cannot_be_written_is_named(open_folder: Path) -> None:
     assert list(home.iterdir()) == []
 
 
+@pytest.mark.skipif(os.name != "posix", reason="needs permissions as POSIX has them")
+def test_a_home_that_cannot_be_entered_is_named(open_folder: Path) -> None:
+    home = open_folder / "home"
+    home.mkdir(mode=0)
+    told(as_nobody("ls", "--network", "mainnet", home=home), 1, str(home), "Permission denied", "FPIN_HOME")
+
+
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")
 @pytest.mark.parametrize("kind", ["a named pipe", "a socket"])
 def test_what_is_no_file_is_named_and_can_be_left_out(here: Here, tmp_path: Path, kind: str) -> None:
