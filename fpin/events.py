@@ -8,7 +8,7 @@ Order during `add`::
       (ProviderChosen ((Uploading)* | Pulling Parked)* Submitted Confirmed | CopyFailed (Quoted Replaced)?)*
       (RoutingAsked)* RoutingEnded
 
-and during `rm`: ``RemovalAsked RemovalScheduled (RemovalSeen)*``. A payment is ``PaymentSent PaymentEnded``;
+and during `rm`: ``RemovalScheduled (RemovalSeen)*``. A payment is ``PaymentSent PaymentEnded``;
 in `add` it comes before the first upload. `Confirming`, `Waiting` and `Noted` may come
 anywhere.
 """
@@ -17,6 +17,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Literal
+
+Doing = Literal["setup", "deposit", "approve", "withdraw", "authorize", "revoke", "terminate"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -145,9 +148,9 @@ class RoutingAsked(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RoutingEnded(Event):
-    state: str  # found, partial, timeout, unreachable, skipped
+    state: Literal["found", "partial", "timeout", "unreachable", "skipped"]
     indexer: str | None
-    evidence: str | None  # the weakest for a copy that was found: record, processed, synced; None: none was
+    evidence: Literal["record", "processed", "synced"] | None  # the weakest for a copy that was found
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -162,7 +165,7 @@ class RemovalScheduled(Event):
 class RemovalSeen(Event):
     provider_id: int
     piece_id: int
-    state: str  # removed, unadvertised, gone
+    state: Literal["removed", "unadvertised", "gone"]
     removal_ad_cid: str | None = None
 
 
@@ -176,7 +179,7 @@ class Fetching(Event):
 class PaymentSent(Event):
     """The wallet's own transaction is written down and about to be sent."""
 
-    doing: str  # setup, deposit, approve, withdraw, authorize, revoke, terminate
+    doing: Doing
     amount: str  # decimal amount of `token`; "0" where nothing moves
     token: str
     wallet: str
@@ -188,7 +191,7 @@ class PaymentSent(Event):
 class PaymentEnded(Event):
     """It was executed. *gas* is what it burned of the chain's own coin; None where the node does not say."""
 
-    doing: str
+    doing: Doing
     tx: str
     gas: str | None
 

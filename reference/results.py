@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from fpin.backends.base import ProviderReport
+from fpin.backends.base import DataSetState, ProviderReport
 from fpin.cli.configuration import ConfigReport
 from fpin.cli.shells import CompletionScript
 from fpin.devnet.info import Urls
@@ -45,7 +45,7 @@ class DataSet:
 
     data_set_id: int
     provider_id: int
-    state: str  # live, terminated or deleted
+    state: DataSetState
     size: int  # raw bytes, as they are billed
     metadata: dict[str, str]
     ends: int | None  # epoch up to which it is stored; None: it goes on

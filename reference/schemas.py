@@ -12,6 +12,7 @@ import io
 import tokenize
 import types
 from collections.abc import Iterator, Mapping
+from enum import Enum
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from fpin import errors, events
@@ -113,6 +114,8 @@ def _type(hint: Any) -> dict[str, Any]:
         return {}
     if origin is Literal:
         return {"enum": list(args)}
+    if isinstance(hint, type) and issubclass(hint, Enum):
+        return {"enum": [member.value for member in hint]}
     if hint in _PLAIN:
         return {"type": _PLAIN[hint]}
     if dataclasses.is_dataclass(hint) and isinstance(hint, type):

@@ -20,6 +20,10 @@ if TYPE_CHECKING:  # 50 ms to import, and `fpin cid` needs none of it
     from fpin.routing import Gate, Peers
     from fpin.store import Copy, Payment, Pin
 
+DataSetState = Literal["live", "terminated", "deleted"]
+ProofState = Literal["not started", "waiting", "window open", "overdue"]
+RailKind = Literal["storage", "CDN", "other"]
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wish:
@@ -154,10 +158,10 @@ class AccountReport:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RailReport:
-    """A stream of payments to one payee. *kind*: storage, CDN, or other where it belongs to no data set."""
+    """A stream of payments to one payee. *kind* is other where it belongs to no data set."""
 
     rail_id: int
-    kind: str
+    kind: RailKind
     data_set_id: int | None
     provider_id: int | None
     payee: str
@@ -269,11 +273,11 @@ class PingReport:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DataSetReport:
-    """A data set that the account pays for. *state* is live, terminated or deleted."""
+    """A data set that the account pays for."""
 
     data_set_id: int
     provider_id: int
-    state: str
+    state: DataSetState
     size: int  # raw bytes, as they are billed
     metadata: tuple[tuple[str, str], ...]
     ends: int | None  # epoch up to which it is stored; None: it goes on
@@ -283,7 +287,7 @@ class DataSetReport:
 class ProofDetail:
     """Where a data set stands between two proofs, in epochs; None while there is no such point yet."""
 
-    state: str  # not started, waiting, window open, overdue
+    state: ProofState
     last_proven: int | None
     next_challenge: int | None  # the window in which the next proof may come opens
     due: int | None  # … and closes
@@ -310,7 +314,7 @@ class DataSetDetail:
     provider_id: int
     provider_url: str
     payer: str
-    state: str  # live, terminated or deleted
+    state: DataSetState
     size: int  # raw bytes, as they are billed
     metadata: dict[str, str]
     epoch: int  # of all this

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 from fpin import events
 from fpin.chain.networks import DEVNET_CHAIN_ID
@@ -13,7 +14,7 @@ from fpin.events import OnEvent, ignore
 from fpin.flows.resolve import describe, resolve_own
 from fpin.flows.services import Services
 from fpin.ipld.cid import format_cid, parse_cid
-from fpin.routing import LOOK_ONCE, Removal, RemovalLook, RemovalResult, check_removed, present
+from fpin.routing import LOOK_ONCE, Removal, RemovalLook, RemovalResult, RemovalState, check_removed, present
 from fpin.routing.multiaddr import url_of
 from fpin.settings import Folders
 from fpin.store import LEAVING, ON_CHAIN, UNDER_WAY, WAITING, Copy, CopyState, Piece, Pin, Store
@@ -23,19 +24,18 @@ _QUEUED = LEAVING - {CopyState.REMOVING}  # the chain has it in its queue, or it
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HolderReport:
-    """Somebody whose record of the content may stay. *kind* is other_piece (same provider) or other."""
+    """Somebody whose record of the content may stay; other_piece is one of the same provider."""
 
-    kind: str
+    kind: Literal["other_piece", "other"]
     peer_id: str
     addresses: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RemovedCopy:
-    """One copy on its way out. *state* is scheduled, removed, unadvertised or gone.
+    """One copy on its way out: *state* is scheduled, removed, unadvertised or gone when all went well.
 
-    *record* says more of the indexers' side: already_absent, chain_pending, pending_gc, unadvertised,
-    still_present_shared (another data set holds the piece there), gone, gone_other_holders, unknown.
+    *record* says more of the indexers' side; still_present_shared: another data set holds the piece there.
     """
 
     piece_cid: str
@@ -43,9 +43,9 @@ class RemovedCopy:
     data_set_id: int
     piece_id: int
     tx: str | None
-    state: str
+    state: CopyState
     removal_ad_cid: str | None
-    record: str | None  # None: not looked at yet
+    record: RemovalState | None  # None: not looked at yet
     holders: tuple[HolderReport, ...]
     note: str | None  # why a record may stay, or what is still to come
 

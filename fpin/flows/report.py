@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from fpin.backends.base import Proof
 from fpin.ipld.cid import format_cid
 from fpin.piece import PieceCid
-from fpin.store import ON_CHAIN, Copy, CopyState, Pin
+from fpin.store import ON_CHAIN, Copy, CopyState, Pin, PinState
 
 WAITS_FOR = {
     CopyState.REMOVING: "the chain, to have the removal in its queue; fpin rm asks for it again",
@@ -26,7 +26,7 @@ class CopyReport:
     data_set_id: int | None
     piece_id: int | None
     tx: str | None
-    state: str
+    state: CopyState
     uploaded: bool  # False: the provider already had the piece
     reason: str | None  # why it failed, or leaves unasked
     ad_cid: str | None
@@ -58,7 +58,7 @@ class PinReport:
     name: str | None
     path: str | None
     profile: str
-    state: str
+    state: PinState
     size: int  # bytes of content
     files: int
     car_size: int

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 from fpin import events
 from fpin.errors import GatewayUnavailable, ProviderError, VerificationFailed
@@ -14,10 +15,15 @@ from fpin.routing import (
     ASK_ONCE,
     Announced,
     Asked,
+    AskedState,
     Confirmation,
+    Evidence,
     Finding,
+    PairState,
     RoutingAttempt,
     RoutingResult,
+    RoutingState,
+    Strength,
     Subject,
     announce,
     chain_address,
@@ -34,9 +40,9 @@ class FindingReport:
     cid: str
     provider_id: int
     provider_url: str
-    state: str  # not_expected, wait_sp, polling, inconclusive, found, timeout
-    strength: str | None  # exact, provider; None: no record was seen
-    evidence: str | None  # record, processed, synced
+    state: PairState
+    strength: Strength | None  # None: no record was seen
+    evidence: Evidence | None
     ad_cid: str | None
     context_id: str | None  # of the record, in hexadecimal
     provider_status: str | None
@@ -57,8 +63,8 @@ class IndexerReport:
     partial or pending of one that confirms; inconclusive or not_asked of both."""
 
     indexer: str
-    role: str  # poll, confirm
-    state: str
+    role: Literal["poll", "confirm"]
+    state: AskedState
     questions: int
     status: int | None  # HTTP, of its last answer about content; None: there was none
     reason: str | None  # why that answer was of no use
@@ -67,13 +73,13 @@ class IndexerReport:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RoutingReport:
-    """How routing stands. *state* is found, partial, timeout, unreachable or skipped."""
+    """How routing stands."""
 
-    state: str
+    state: RoutingState
     indexer: str | None
     indexers: tuple[IndexerReport, ...]
-    evidence: str | None  # the weakest for a copy that was found: record, processed, synced; None: none was
-    strength: str | None
+    evidence: Evidence | None  # the weakest for a copy that was found; None: none was
+    strength: Strength | None
     checked: tuple[str, ...]
     ad_cid: str | None
     attempts: int

@@ -9,18 +9,23 @@ from fpin.routing.checker import Peers, Subject, check_added
 from fpin.routing.confirm import Confirmation, confirm
 from fpin.routing.gate import Gate, GatewayClosed
 from fpin.routing.indexer import Indexer
-from fpin.routing.match import Copy
+from fpin.routing.match import Copy, Strength
 from fpin.routing.pace import ASK_ONCE, LOCAL, LOOK_ONCE, PUBLIC, AddPace, Clock, Pace, RemovalPace
 from fpin.routing.publisher import Publisher
 from fpin.routing.removal import Removal, check_removed, present
 from fpin.routing.results import (
     Asked,
+    AskedState,
+    Evidence,
     Finding,
     Holder,
+    PairState,
     RemovalLook,
     RemovalResult,
+    RemovalState,
     RoutingAttempt,
     RoutingResult,
+    RoutingState,
 )
 
 __all__ = [
@@ -31,23 +36,29 @@ __all__ = [
     "AddPace",
     "Announced",
     "Asked",
+    "AskedState",
     "Clock",
     "Confirmation",
     "Copy",
+    "Evidence",
     "Finding",
     "Gate",
     "GatewayClosed",
     "Holder",
     "Indexer",
     "Pace",
+    "PairState",
     "Peers",
     "Publisher",
     "Removal",
     "RemovalLook",
     "RemovalPace",
     "RemovalResult",
+    "RemovalState",
     "RoutingAttempt",
     "RoutingResult",
+    "RoutingState",
+    "Strength",
     "Subject",
     "announce",
     "chain_address",

@@ -22,6 +22,7 @@ from fpin.store.model import (
     PaymentState,
     Piece,
     Pin,
+    PinState,
     SessionKey,
     Submission,
 )
@@ -44,6 +45,7 @@ __all__ = [
     "PaymentState",
     "Piece",
     "Pin",
+    "PinState",
     "SessionKey",
     "Store",
     "Submission",

@@ -36,6 +36,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Literal
 
 
 class CopyState(StrEnum):
@@ -61,6 +62,9 @@ UNDER_WAY = frozenset({CopyState.SIGNED, CopyState.SUBMITTED})  # may be on chai
 UNFINISHED = WAITING | UNDER_WAY
 THERE = ON_CHAIN | {CopyState.REMOVING, CopyState.SCHEDULED}  # at the provider until the chain lets it go
 LEAVING = frozenset({CopyState.REMOVING, CopyState.SCHEDULED, CopyState.REMOVED, CopyState.UNADVERTISED})
+
+
+PinState = Literal["pinned", "degraded", "pending", "failed", "removing", "removed"]
 
 
 class PaymentState(StrEnum):
@@ -176,8 +180,8 @@ class Pin:
         return min((len(piece.held) for piece in self.pieces), default=0)
 
     @property
-    def state(self) -> str:
-        """``pinned``, ``degraded``, ``pending``, ``failed``, ``removing`` or ``removed``, from the copies."""
+    def state(self) -> PinState:
+        """How the pin stands, by its copies."""
         states = {copy.state for copy in self.copies}
         if states and states <= {CopyState.GONE, CopyState.FAILED} and CopyState.GONE in states:
             return "removed"

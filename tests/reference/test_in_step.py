@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -58,6 +60,21 @@ def test_a_schema_is_a_schema_and_is_strict(schema: str) -> None:
     assert shape["$schema"] == "https://json-schema.org/draft/2020-12/schema"
     assert not validator(schema).is_valid({})
     assert not validator(schema).is_valid({"schema": schema, "surprise": json.dumps(1)})
+
+
+def properties(shape: object) -> Iterator[tuple[str, dict[str, Any]]]:
+    if isinstance(shape, dict):
+        yield from shape.get("properties", {}).items()
+    for inner in shape.values() if isinstance(shape, dict) else shape if isinstance(shape, list) else ():
+        yield from properties(inner)
+
+
+@pytest.mark.parametrize("schema", [*RESULTS, "fpin.error/1", "fpin.event/1"])
+def test_a_state_is_one_of_those_there_are(schema: str) -> None:
+    for name, shape in properties(validator(schema).schema):
+        if name in ("state", "strength", "evidence", "kind", "doing", "record"):
+            kinds = shape.get("anyOf", [shape])
+            assert all("enum" in kind or kind == {"type": "null"} for kind in kinds), name
 
 
 def test_the_readme_has_the_table_of_exit_codes_as_it_is() -> None:

@@ -14,6 +14,7 @@ from fpin.backends.base import (
     Funding,
     OutlookReport,
     PriceReport,
+    RailKind,
     RailReport,
     ScopeReport,
     SessionReport,
@@ -166,11 +167,11 @@ def _rail_reports(statement: Statement, data_sets: Sequence[DataSet]) -> Iterato
     cdn = {rail_id: data_set for data_set in data_sets for rail_id in data_set.cdn_rail_ids}
     for rail in statement.rails:
         owner = storage.get(rail.rail_id) or cdn.get(rail.rail_id)
-        kind = "storage" if rail.rail_id in storage else "CDN" if rail.rail_id in cdn else "other"
+        kind: RailKind = "storage" if rail.rail_id in storage else "CDN" if rail.rail_id in cdn else "other"
         yield rail_report(rail, kind, owner, statement.payer.epoch)
 
 
-def rail_report(rail: Rail, kind: str, data_set: DataSet | None, epoch: int) -> RailReport:
+def rail_report(rail: Rail, kind: RailKind, data_set: DataSet | None, epoch: int) -> RailReport:
     return RailReport(
         rail_id=rail.rail_id,
         kind=kind,

@@ -12,12 +12,14 @@ from itertools import islice
 
 from fpin.backends.base import (
     DataSetDetail,
+    DataSetState,
     Ending,
     PieceInSet,
     PingReport,
     ProofDetail,
     ProviderDetail,
     ProviderReport,
+    RailKind,
 )
 from fpin.backends.filecoin import accounting
 from fpin.backends.filecoin.account import Account
@@ -39,7 +41,7 @@ NUMBERS = (
 )
 
 
-def state_of(data_set: DataSet) -> str:
+def state_of(data_set: DataSet) -> DataSetState:
     return "terminated" if data_set.terminated else "live" if data_set.live else "deleted"
 
 
@@ -183,12 +185,15 @@ def ending(account: Account, data_set_id: int) -> Ending:
     )
 
 
-def _rails(statement: Statement, data_set: DataSet) -> list[tuple[Rail, str]]:
-    kinds = {data_set.pdp_rail_id: "storage", **dict.fromkeys(data_set.cdn_rail_ids, "CDN")}
+def _rails(statement: Statement, data_set: DataSet) -> list[tuple[Rail, RailKind]]:
+    kinds: dict[int, RailKind] = {
+        data_set.pdp_rail_id: "storage",
+        **dict.fromkeys(data_set.cdn_rail_ids, "CDN"),
+    }
     return [(rail, kinds[rail.rail_id]) for rail in statement.rails if rail.rail_id in kinds]
 
 
-def _rate(rails: Sequence[tuple[Rail, str]]) -> int:
+def _rate(rails: Sequence[tuple[Rail, RailKind]]) -> int:
     return sum(rail.rate for rail, _ in rails)
 
 

@@ -115,7 +115,9 @@ class Paying:
             "terminate", 0, lambda wallet: wallet.terminate(data_set_id), subject=str(data_set_id)
         )
 
-    def _pay(self, doing: str, amount: int, send: Callable[[Wallet], Receipt], *, subject: str = "") -> Paid:
+    def _pay(
+        self, doing: events.Doing, amount: int, send: Callable[[Wallet], Receipt], *, subject: str = ""
+    ) -> Paid:
         payment: Payment | None = None
         confirming: Confirming | None = None
 
