@@ -5,9 +5,9 @@
     result = fpin.add("site", network="calibration", copies=2)
     print(result.root_cid)
 
-`add`, `cost`, `cid`, `get`, `status`, `check`, `repair` and `rm` do what the commands of the same name do,
-and return what these print with ``--json``. `connect` keeps a network open for several calls. Every failure
-on purpose is an `FpinError`, see `fpin.errors`; progress is told by the values of `fpin.events`.
+`add`, `cost`, `cid`, `get`, `verify`, `status`, `check`, `repair` and `rm` do what the commands of the same
+name do, and return what these print with ``--json``. `connect` keeps a network open for several calls. Every
+failure on purpose is an `FpinError`, see `fpin.errors`; progress is told by the values of `fpin.events`.
 """
 
 from typing import TYPE_CHECKING, Any
@@ -16,7 +16,7 @@ from fpin._version import __version__
 
 if TYPE_CHECKING:
     from fpin import errors, events
-    from fpin.api import add, check, cid, connect, cost, get, repair, rm, status
+    from fpin.api import add, check, cid, connect, cost, get, repair, rm, status, verify
     from fpin.errors import FpinError
     from fpin.store import Store
 
@@ -35,6 +35,7 @@ __all__ = [
     "repair",
     "rm",
     "status",
+    "verify",
 ]
 
 _PLACES = {"FpinError": "fpin.errors", "Store": "fpin.store", "errors": "fpin", "events": "fpin"}

@@ -21,7 +21,9 @@ from fpin.keys import SESSION, WALLET, Credentials, Keychain, Role, Secret, Sour
 from fpin.settings import DEFAULT_NETWORK, JOBS, folders, make_folder
 
 if TYPE_CHECKING:
+    from fpin.backends.base import Wish
     from fpin.flows.add import AddResult, CostResult
+    from fpin.flows.funding import Ceilings
     from fpin.flows.get import GetResult
     from fpin.flows.packing import CidResult, Content
     from fpin.flows.remove import RemoveResult
@@ -132,6 +134,9 @@ def add(
     providers: Sequence[int] = (),
     exclude_providers: Sequence[int] = (),
     data_sets: Sequence[int] = (),
+    countries: Sequence[str] = (),
+    regions: Sequence[str] = (),
+    spread: str | None = None,
     name: str | None = None,
     metadata: Mapping[str, str] | None = None,
     profile: str | None = None,
@@ -157,29 +162,25 @@ def add(
     twice. The result is not ``complete`` where there are fewer copies than asked for or routing does not
     know them yet; everything else that keeps it from being stored is raised as a `fpin.FpinError`.
     """
-    from fpin.backends.base import Wish
     from fpin.flows import add as flow
-    from fpin.flows.funding import Ceilings
-    from fpin.units import EPOCHS_PER_DAY
 
-    named = len(set(providers or data_sets))
-    wish = Wish(
-        copies=copies if copies is not None else named or Wish().copies,
-        provider_ids=tuple(providers),
-        exclude_provider_ids=tuple(exclude_providers),
-        data_set_ids=tuple(data_sets),
-        runway=min_runway_days * EPOCHS_PER_DAY,
-    )
     request = flow.AddRequest(
         content=_content(paths, name=name, wrap=wrap, hidden=hidden, exclude=exclude, profile=profile),
-        wish=wish,
+        wish=wish(
+            copies=copies,
+            providers=providers,
+            exclude_providers=exclude_providers,
+            data_sets=data_sets,
+            countries=countries,
+            regions=regions,
+            spread=spread,
+            min_runway_days=min_runway_days,
+        ),
         name=name,
         metadata=tuple((metadata or {}).items()),
-        max_cost=None if max_cost is None else _amount(max_cost, "max_cost"),
+        max_cost=_amount(max_cost, "max_cost"),
         auto_fund=auto_fund,
-        ceilings=Ceilings(
-            max_deposit=_units(max_deposit, "max_deposit"), max_balance=_units(max_balance, "max_balance")
-        ),
+        ceilings=_ceilings(max_deposit, max_balance),
         jobs=jobs,
         wait_for=wait_for,
         dry_run=dry_run,
@@ -191,7 +192,13 @@ def add(
 def cost(
     paths: Paths,
     *,
-    copies: int = 2,
+    copies: int | None = None,
+    providers: Sequence[int] = (),
+    exclude_providers: Sequence[int] = (),
+    data_sets: Sequence[int] = (),
+    countries: Sequence[str] = (),
+    regions: Sequence[str] = (),
+    spread: str | None = None,
     profile: str | None = None,
     wrap: bool = False,
     hidden: bool = False,
@@ -201,12 +208,20 @@ def cost(
     on_event: OnEvent = ignore,
 ) -> CostResult:
     """Return what storing *paths* costs; reads names and sizes only."""
-    from fpin.backends.base import Wish
     from fpin.flows import add as flow
 
+    wanted = wish(
+        copies=copies,
+        providers=providers,
+        exclude_providers=exclude_providers,
+        data_sets=data_sets,
+        countries=countries,
+        regions=regions,
+        spread=spread,
+    )
     content = _content(paths, wrap=wrap, hidden=hidden, exclude=exclude, profile=profile)
     with _given(services, network, on_event) as opened:
-        return flow.price(opened, content, Wish(copies=copies), on_event=on_event)
+        return flow.price(opened, content, wanted, on_event=on_event)
 
 
 def cid(
@@ -308,13 +323,17 @@ def repair(
     replace_silent: bool = False,
     exclude_providers: Sequence[int] = (),
     max_cost: Amount | None = None,
+    auto_fund: bool = False,
+    max_deposit: Amount | None = None,
+    max_balance: Amount | None = None,
+    jobs: int = JOBS,
     network: str | None = None,
     services: Services | None = None,
     on_event: OnEvent = ignore,
 ) -> RepairResult:
     """Finish what is incomplete of *what*, or of every pin, and make copies elsewhere of those that are gone.
 
-    *source* is where the content lies now, should no provider give it.
+    *source* is where the content of *what* lies now, should no provider give it. Amounts are as in `add`.
     """
     from fpin.flows import repair as flow
     from fpin.flows.placing import Means
@@ -324,7 +343,12 @@ def repair(
         source=None if source is None else Path(source),
         replace_silent=replace_silent,
         exclude_provider_ids=tuple(exclude_providers),
-        means=Means(max_cost=None if max_cost is None else _amount(max_cost, "max_cost")),
+        means=Means(
+            max_cost=_amount(max_cost, "max_cost"),
+            auto_fund=auto_fund,
+            ceilings=_ceilings(max_deposit, max_balance),
+        ),
+        jobs=jobs,
     )
     with _given(services, network, on_event) as opened:
         return flow.repair(opened, request, on_event=on_event)
@@ -404,9 +428,53 @@ def _setting(key: str, use: str | None) -> str | None:
     return None if found is None else str(found)
 
 
-def _amount(value: Amount, name: str) -> Decimal:
+def wish(
+    *,
+    copies: int | None,
+    providers: Sequence[int] = (),
+    exclude_providers: Sequence[int] = (),
+    data_sets: Sequence[int] = (),
+    countries: Sequence[str] = (),
+    regions: Sequence[str] = (),
+    spread: str | None = None,
+    min_runway_days: int = 0,
+) -> Wish:
+    """Return where copies are to be; as many as places are named, where *copies* is None.
+
+    Raises UsageError for what does not go together.
+    """
+    from fpin.backends.base import Wish
+    from fpin.units import EPOCHS_PER_DAY
+
+    if providers and data_sets:
+        raise UsageError(
+            "--provider does not go with --data-set", hint="a data set is at one provider: name either"
+        )
+    if spread not in (None, "country", "region"):
+        raise UsageError(f"--spread {spread!r} is neither country nor region")
+    if (countries or regions or spread) and (providers or data_sets):
+        raise UsageError(
+            "--country, --region and --spread choose providers, and --provider or --data-set names them",
+            hint="leave out either",
+        )
+    named = len(set(providers or data_sets))
+    return Wish(
+        copies=copies if copies is not None else named or Wish().copies,
+        provider_ids=tuple(providers),
+        exclude_provider_ids=tuple(exclude_providers),
+        data_set_ids=tuple(data_sets),
+        runway=min_runway_days * EPOCHS_PER_DAY,
+        countries=tuple(countries),
+        regions=tuple(regions),
+        spread=spread,
+    )
+
+
+def _amount(value: Amount | None, name: str) -> Decimal | None:
     from fpin.units import parse_token
 
+    if value is None:
+        return None
     try:
         parse_token(str(value))
     except ValueError as exc:
@@ -414,7 +482,16 @@ def _amount(value: Amount, name: str) -> Decimal:
     return Decimal(value)
 
 
+def _ceilings(max_deposit: Amount | None, max_balance: Amount | None) -> Ceilings:
+    from fpin.flows.funding import Ceilings
+
+    return Ceilings(
+        max_deposit=_units(max_deposit, "max_deposit"), max_balance=_units(max_balance, "max_balance")
+    )
+
+
 def _units(value: Amount | None, name: str) -> int | None:
     from fpin.units import parse_token
 
-    return None if value is None else parse_token(format(_amount(value, name), "f"))
+    amount = _amount(value, name)
+    return None if amount is None else parse_token(format(amount, "f"))

@@ -13,14 +13,13 @@ from fpin.cli.output import count, print_json, print_text, short
 from fpin.cli.session import Session
 from fpin.errors import UsageError
 from fpin.settings import DEFAULT_NETWORK, JOBS
-from fpin.units import EPOCHS_PER_DAY, format_epochs, parse_token
+from fpin.units import format_epochs, parse_token
 
 if TYPE_CHECKING:
     from fpin.backends.base import Wish
     from fpin.flows.add import AddResult, CostResult
     from fpin.flows.funding import Ceilings
 
-DEFAULT_COPIES = 2
 Copies = Annotated[
     int | None,
     Option(min=1, help="Providers that will hold the data; 2 if none are named."),
@@ -123,9 +122,7 @@ def add(
     from fpin.flows import add as flow
 
     session = Session(network=network, rpc_url=rpc_url, json=json, quiet=quiet, verbose=verbose)
-    wish = located(
-        make_wish(copies, provider, exclude_provider, data_set, min_runway_days), country, region, spread
-    )
+    wish = make_wish(copies, provider, exclude_provider, data_set, country, region, spread, min_runway_days)
     pairs = pairs_of(metadata)
     ceiling = amount(max_cost)
     ceilings = ceilings_of(max_deposit, max_balance)
@@ -183,7 +180,7 @@ def cost(
             hint="fpin add - --dry-run reads it and shows the price",
         )
     session = Session(network=network, rpc_url=rpc_url, json=json, quiet=quiet, verbose=verbose)
-    wish = located(make_wish(copies, provider, exclude_provider, data_set), country, region, spread)
+    wish = make_wish(copies, provider, exclude_provider, data_set, country, region, spread)
     with (
         session.printer() as printer,
         session.services(printer) as services,
@@ -256,35 +253,23 @@ def make_wish(
     provider: list[int] | None,
     exclude: list[int] | None,
     data_set: list[int] | None,
+    country: list[str] | None,
+    region: list[str] | None,
+    spread: str | None,
     min_runway_days: int = 0,
 ) -> Wish:
-    from fpin.backends.base import Wish
+    """Return where copies are to be, as the options say."""
+    from fpin import api
 
-    if provider and data_set:
-        raise UsageError(
-            "--provider does not go with --data-set", hint="a data set is at one provider: name either"
-        )
-    named = len(set(provider or data_set or ()))
-    return Wish(
-        copies=copies if copies is not None else named or DEFAULT_COPIES,
-        provider_ids=tuple(provider or ()),
-        exclude_provider_ids=tuple(exclude or ()),
-        data_set_ids=tuple(data_set or ()),
-        runway=min_runway_days * EPOCHS_PER_DAY,
-    )
-
-
-def located(wish: Wish, country: list[str] | None, region: list[str] | None, spread: str | None) -> Wish:
-    """Return *wish* with where its providers must be."""
-    if spread not in (None, "country", "region"):
-        raise UsageError(f"--spread {spread!r} is neither country nor region")
-    if (country or region or spread) and (wish.provider_ids or wish.data_set_ids):
-        raise UsageError(
-            "--country, --region and --spread choose providers, and --provider or --data-set names them",
-            hint="leave out either",
-        )
-    return dataclasses.replace(
-        wish, countries=tuple(country or ()), regions=tuple(region or ()), spread=spread
+    return api.wish(
+        copies=copies,
+        providers=provider or (),
+        exclude_providers=exclude or (),
+        data_sets=data_set or (),
+        countries=country or (),
+        regions=region or (),
+        spread=spread,
+        min_runway_days=min_runway_days,
     )
 
 

@@ -57,8 +57,8 @@ def import_car(
     from fpin.flows.imports import CarContent
 
     session = Session(network=network, rpc_url=rpc_url, json=json, quiet=quiet, verbose=verbose)
-    wish = add.located(
-        add.make_wish(copies, provider, exclude_provider, data_set, min_runway_days), country, region, spread
+    wish = add.make_wish(
+        copies, provider, exclude_provider, data_set, country, region, spread, min_runway_days
     )
     pairs = add.pairs_of(metadata)
     ceiling = add.amount(max_cost)

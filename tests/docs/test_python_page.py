@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import inspect
 import re
 import shutil
 import subprocess
@@ -13,6 +15,9 @@ import pytest
 
 import fpin
 from fpin import errors
+from fpin.cli.declare import long_name
+from fpin.flows.add import AddResult
+from reference import commands
 from tests.cli.conftest import Tenant
 
 PAGE = Path(__file__).parent.parent.parent / "docs" / "how-to" / "python.md"
@@ -46,6 +51,64 @@ def test_everything_that_is_promised_is_there() -> None:
     for name in fpin.__all__:
         assert getattr(fpin, name) is not None
     assert not hasattr(fpin, "nothing")
+
+
+RENAMED = {
+    "provider": "providers",
+    "exclude-provider": "exclude_providers",
+    "data-set": "data_sets",
+    "country": "countries",
+    "region": "regions",
+    "range": "span",
+    "output": "out",
+}
+# What makes no sense in a program, and what `connect` takes.
+NOT_CALLED = {
+    "json",
+    "quiet",
+    "verbose",
+    "timeout",
+    "use",
+    "rpc-url",
+    "wallet-address",
+    "watch",
+    "urls",
+    "open",
+}
+
+
+@pytest.mark.parametrize("name", ["add", "cost", "cid", "get", "verify", "status", "check", "repair", "rm"])
+def test_a_call_takes_what_the_command_of_its_name_takes(name: str) -> None:
+    options = {long_name(one) for one in commands.options_of(commands.every_command()[name])}
+    wanted = {RENAMED.get(one, one.replace("-", "_")) for one in options - NOT_CALLED}
+    assert wanted <= inspect.signature(getattr(fpin, name)).parameters.keys()
+
+
+def test_several_threads_of_an_event_loop_store_at_the_same_time(
+    tenant: Tenant, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in {**tenant.env, "FPIN_NETWORK": "devnet"}.items():
+        monkeypatch.setenv(name, value)
+    paths = [tmp_path / f"{number}.txt" for number in range(3)]
+    for path in paths:
+        path.write_text(f"{path.name} of {tenant.wallet}")
+
+    async def store() -> list[AddResult]:
+        return await asyncio.gather(*(asyncio.to_thread(fpin.add, path, copies=1) for path in paths))
+
+    results = asyncio.run(store())
+    assert all(result.complete for result in results)
+    held = [tenant.on_chain(result.pieces[0].piece_cid) for result in results]
+    # One copy each, and one data set for them all: none was paid for twice.
+    assert [len(copies) for copies in held] == [1, 1, 1]
+    assert len({data_set for copies in held for _, data_set, _ in copies}) == 1
+
+
+def test_where_copies_are_to_be_is_refused_where_it_contradicts_itself() -> None:
+    with pytest.raises(errors.UsageError, match="does not go with"):
+        fpin.add("absent", providers=[1], data_sets=[1], network="calibration")
+    with pytest.raises(errors.UsageError, match="neither country nor region"):
+        fpin.cost("absent", spread="planet", network="calibration")
 
 
 def test_services_of_one_network_are_not_used_for_another(
