@@ -80,14 +80,15 @@ def make_folder(path: Path) -> Path:
     return path
 
 
-INDEXER_ROLES = ("poll", "confirm")
+INDEXER_ROLES = ("poll", "confirm", "route")
+_WITHOUT_A_ROLE = ("poll", "confirm")
 
 
 def indexers(env: Mapping[str, str] | None = None) -> tuple[tuple[str, tuple[str, ...]], ...] | None:
     """Return the indexers that ``FPIN_INDEXERS`` names, with their roles; None when it is not set.
 
     It holds ``URL=ROLE`` with commas between, such as ``https://a.example=poll,https://b.example=confirm``; a
-    URL alone has both roles, and ``none`` names no indexer at all. Raises UsageError for anything else.
+    URL alone has these two roles, and ``none`` names no indexer at all. Raises UsageError for anything else.
     """
     text = (os.environ if env is None else env).get("FPIN_INDEXERS", "").strip()
     if not text:
@@ -100,7 +101,7 @@ def indexers(env: Mapping[str, str] | None = None) -> tuple[tuple[str, tuple[str
         if not url.startswith(("http://", "https://")):
             raise UsageError(
                 f"FPIN_INDEXERS: {entry.strip()!r} is no indexer",
-                hint="write https://HOST=poll, https://HOST=confirm or both, with a comma between; or none",
+                hint="write https://HOST=poll, =confirm or =route, several with a comma between; or none",
             )
-        found[url] = (*found.get(url, ()), *((role,) if role else INDEXER_ROLES))
+        found[url] = (*found.get(url, ()), *((role,) if role else _WITHOUT_A_ROLE))
     return tuple(found.items())

@@ -32,7 +32,8 @@ VARIABLES = {
     "FPIN_SESSION_KEY_COMMAND": "A command that prints the session key.",
     "SESSION_KEY": "The session key, where none of the above is set.",
     "WALLET_ADDRESS": "The wallet, where `FPIN_WALLET_ADDRESS` is not set.",
-    "FPIN_INDEXERS": "The indexers to use, instead of the network's: `https://HOST=poll,https://HOST=confirm`.",
+    "FPIN_INDEXERS": "The indexers and routers to use, instead of the network's: "
+    "`https://HOST=poll,https://HOST=confirm,https://HOST=route`.",
     "FPIN_PIECE_KERNEL": "Which code computes piece commitments, instead of the fastest this processor has.",
     "NO_COLOR": "Set to anything, no colours.",
     "DEVNET_INFO_PATH": "The `devnet-info.json` of a devnet that runs already.",

@@ -19,8 +19,8 @@ from fpin.errors import LocalError, UsageError
 DEVNET = "devnet"
 DEVNET_CHAIN_ID = 31415926
 
-IndexerRole = Literal["poll", "confirm"]
-_ROLES: tuple[IndexerRole, ...] = ("poll", "confirm")
+IndexerRole = Literal["poll", "confirm", "route"]
+_ROLES: tuple[IndexerRole, ...] = ("poll", "confirm", "route")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,7 +42,8 @@ class Contracts:
 class Indexer:
     """An IPNI indexer. *poll*: may be asked for a CID early and often, it remembers no empty answers.
 
-    *confirm*: has negative caching or many readers; asked for a CID only after other evidence.
+    *confirm*: has negative caching or many readers; asked for a CID only after other evidence. *route*: a
+    delegated router, asked from whom content is to be had where no indexer to poll names anybody.
     """
 
     url: str
@@ -142,6 +143,7 @@ class DevnetInfo:
 _PUBLIC_INDEXERS = (
     Indexer(url="https://filecoinpin.contact", roles=frozenset({"poll"})),
     Indexer(url="https://cid.contact", roles=frozenset({"confirm"})),
+    Indexer(url="https://delegated-ipfs.dev", roles=frozenset({"route"})),
 )
 _PUBLIC_GATEWAYS = (
     "https://{cid}.ipfs.dweb.link/{path}",
@@ -222,7 +224,7 @@ def _devnet(path: Path | None) -> Network:
     if path is None:
         raise UsageError("the devnet needs its devnet-info.json", hint="start it with: fpin devnet up")
     info = DevnetInfo.read(path)
-    roles: frozenset[IndexerRole] = frozenset({"poll", "confirm"})
+    roles: frozenset[IndexerRole] = frozenset({"poll", "confirm", "route"})
     return Network(
         name=DEVNET,
         title=_documents()[DEVNET]["name"],

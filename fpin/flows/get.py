@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
@@ -17,7 +17,8 @@ from fpin.flows.services import Services
 from fpin.ipld.cid import format_cid, multihash_of, parse_cid
 from fpin.retrieve import Gateway, Span, fetch, split_path
 from fpin.retrieve.files import workplace_beside
-from fpin.routing.multiaddr import url_of
+from fpin.routing import Router
+from fpin.routing.indexer import Answer
 from fpin.store import THERE, Copy, Pin
 from fpin.temporary import noted
 
@@ -70,8 +71,12 @@ def get(
     def moved(source: str, done: int) -> None:
         on_event(Fetching(source=source, done=done))
 
+    known = {source.url for source in sources}
+
     def more(cid: bytes) -> list[Gateway]:
-        return [Gateway(url, services.http) for url in routed(services, cid, pin)]
+        urls = routed(services, cid, pin, known=known)
+        known.update(urls)
+        return [Gateway(url, services.http) for url in urls]
 
     with _workplace(services, out, root_cid, inside, part) as workplace:
         fetched = fetch(
@@ -187,26 +192,48 @@ def _there(pin: Pin) -> list[Copy]:
     return [copy for piece in reversed(pin.pieces) for copy in piece.copies if copy.state in THERE]
 
 
-def routed(services: Services, cid: bytes, pin: Pin | None = None, *, urgent: bool = True) -> list[str]:
-    """Ask the indexer that keeps no empty answers who serves *cid* over HTTP.
+def routed(
+    services: Services,
+    cid: bytes,
+    pin: Pin | None = None,
+    *,
+    urgent: bool = True,
+    known: Collection[str] = (),
+) -> list[str]:
+    """Ask the indexers that keep no empty answers who serves *cid* over HTTP.
 
-    Opens the gate where public routers can do no harm by looking: for content of others that is found, and
-    for a *pin* of ours that is found at one of its own providers. A record of somebody else's copy would make
-    caches keep a list without ours (gotcha G2). Raises IndexerUnavailable where it is *urgent*: nobody else
-    knows either.
+    *urgent*: nobody but those at the URLs *known* is known otherwise. Then delegated routers are asked where
+    the indexers name nobody new, and IndexerUnavailable is raised where one of all of them did not answer and
+    none helped. Opens the gate where public routers can do no harm by looking: for content of others that is
+    found, and for a *pin* of ours that is found at one of its own providers. A record of somebody else's copy
+    would make caches keep a list without ours (gotcha G2).
     """
-    indexers = services.backend.peers(services.gate).safely().poll
-    answers = {indexer.url: indexer.find(cid) for indexer in indexers}
-    records = [record for answer in answers.values() for record in answer.records]
+    peers = services.backend.peers(services.gate).safely()
+    answers = {indexer.url: indexer.find(cid) for indexer in peers.poll}
+    urls = _urls_in(answers.values())
     own = {copy.provider_url for copy in pin.copies} if pin else set()
-    silent = {url: answer.reason for url, answer in answers.items() if answer.state == "inconclusive"}
-    if urgent and silent and not records:
-        reasons = "; ".join(f"{url} gave no usable answer ({reason})" for url, reason in silent.items())
+    if urls and (pin is None or own & set(urls)):
+        services.gate.open([cid])
+    if urgent and not set(urls) - set(known):
+        asked = [router for router in peers.routers if _may_ask(services, router, cid)]
+        answers |= {f"router {router.url}": router.find(cid) for router in asked}
+        urls = _urls_in(answers.values())
+    silent = {name: answer.reason for name, answer in answers.items() if answer.state == "inconclusive"}
+    if urgent and silent and not urls:
+        reasons = "; ".join(f"{name} gave no usable answer ({reason})" for name, reason in silent.items())
         raise IndexerUnavailable(
             f"who has {format_cid(cid)} is not known: {reasons}",
             hint="run it again later; for content in the store of fpin no indexer is needed",
         )
-    urls = [url for record in records for address in record.addresses if (url := url_of(address))]
-    if urls and (pin is None or own & set(urls)):
-        services.gate.open([cid])
     return urls
+
+
+def _urls_in(answers: Iterable[Answer]) -> list[str]:
+    """Return where the records in *answers* say that blocks are to be had over HTTP, each place once."""
+    records = (record for answer in answers for record in answer.records)
+    return list(dict.fromkeys(url for record in records for url in record.http_urls))
+
+
+def _may_ask(services: Services, router: Router, cid: bytes) -> bool:
+    """Tell whether *router* may be asked now: a public one not before the content was found (rule R8)."""
+    return not services.gate.guards(router.url) or services.gate.is_open(cid)

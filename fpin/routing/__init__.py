@@ -7,6 +7,7 @@ should have what comes in as `Copy` and `Subject`.
 from fpin.routing.announce import Announced, announce, chain_address
 from fpin.routing.checker import Peers, Subject, check_added
 from fpin.routing.confirm import Confirmation, confirm
+from fpin.routing.delegated import Router
 from fpin.routing.gate import Gate, GatewayClosed
 from fpin.routing.indexer import Indexer
 from fpin.routing.match import Copy, Strength
@@ -55,6 +56,7 @@ __all__ = [
     "RemovalPace",
     "RemovalResult",
     "RemovalState",
+    "Router",
     "RoutingAttempt",
     "RoutingResult",
     "RoutingState",

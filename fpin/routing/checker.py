@@ -14,6 +14,7 @@ from typing import Protocol
 from fpin.errors import ProviderError, VerificationFailed
 from fpin.ipld import cid as cids
 from fpin.routing import match, report
+from fpin.routing.delegated import Router
 from fpin.routing.gate import Gate
 from fpin.routing.indexer import NOT_ASKED, Indexer, Record
 from fpin.routing.match import Copy, Match
@@ -65,6 +66,7 @@ class Peers:
     gate: Gate
     publisher: Callable[[Copy], Publisher | None]
     piece_status: Callable[[Copy], PieceStatus | None] = lambda _copy: None
+    routers: tuple[Router, ...] = ()  # asked from whom content is to be had, never by the checker
 
     def safely(self) -> Peers:
         """Return these peers with no guarded indexer among those to poll, whoever configured it so."""

@@ -16,6 +16,8 @@ from fpin.http import Http, Reply, Timeout, retry_after
 from fpin.ipld import cid as cids
 from fpin.ipld.jsonbytes import read_json
 from fpin.routing import peer_id
+from fpin.routing.metadata import decode as decode_metadata
+from fpin.routing.multiaddr import url_of
 
 TIMEOUT = Timeout(connect=10, io=10)
 MAX_ANSWER = 16 * 2**20  # a popular CID has thousands of records
@@ -32,6 +34,13 @@ class Record:
     addresses: tuple[str, ...]  # current ones, not those of the advertisement
     context_id: bytes
     metadata: bytes
+
+    @property
+    def http_urls(self) -> tuple[str, ...]:
+        """Where the blocks are to be had over HTTP (rule R4); empty where the record does not say so."""
+        if not decode_metadata(self.metadata).http_retrievable:
+            return ()
+        return tuple(dict.fromkeys(url for address in self.addresses if (url := url_of(address))))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

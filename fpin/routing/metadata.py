@@ -6,6 +6,7 @@ Never raises: what cannot be read is kept as bytes, because a record with odd me
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from fpin.ipld import varint
@@ -48,6 +49,18 @@ class Metadata:
     def http_retrievable(self) -> bool:
         """Half of rule R4; the other half is an HTTP address."""
         return any(protocol.code == IPFS_GATEWAY_HTTP for protocol in self.protocols)
+
+
+def encode(names: Iterable[str]) -> bytes:
+    """Return the metadata that lists the protocols called *names*, of those that have no payload.
+
+    >>> encode(["transport-ipfs-gateway-http", "transport-unheard-of"]).hex()
+    'a01200'
+    """
+    out, wanted = b"", {name.lower() for name in names}
+    for code in sorted(code for code, name in _NAMES.items() if name in wanted and code != GRAPHSYNC):
+        out += varint.encode(code) + (b"" if code == BITSWAP else b"\0")
+    return out
 
 
 def decode(data: bytes) -> Metadata:

@@ -98,7 +98,7 @@ def test_a_devnet_is_all_in_its_file(tmp_path: Path) -> None:
     assert network.contracts.fwss == "0x1000000000000000000000000000000000000003"
     assert network.contracts.pay == "0x100000000000000000000000000000000000000A"
     (indexer,) = network.indexers
-    assert (indexer.url, sorted(indexer.roles)) == ("http://127.0.0.1:7003", ["confirm", "poll"])
+    assert (indexer.url, sorted(indexer.roles)) == ("http://127.0.0.1:7003", ["confirm", "poll", "route"])
     assert network.gateways == ()
     assert network.genesis_timestamp is None
 

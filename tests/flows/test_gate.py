@@ -55,7 +55,7 @@ def public(monkeypatch: pytest.MonkeyPatch) -> Iterator[Public]:
                 network,
                 indexers=(
                     networks.Indexer(url=own.url, roles=frozenset({"poll"})),
-                    networks.Indexer(url=public.url, roles=frozenset({"confirm"})),
+                    networks.Indexer(url=public.url, roles=frozenset({"confirm", "route"})),
                 ),
                 gateways=(public.url + "/ipfs/{cid}/{path}",),
             )

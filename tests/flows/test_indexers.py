@@ -129,3 +129,24 @@ def test_a_removal_is_not_held_up_by_one_that_never_answers_and_names_it(tenant:
     for piece in removed.json["pieces"]:
         assert f"{tenant.world.urls.indexer} does not list it any more." in piece["note"]
         assert f"{nobody} gave no usable answer" in piece["note"]
+
+
+def test_a_delegated_router_names_providers_of_what_no_indexer_knows(
+    tenant: Tenant, second: Second, root: str, tmp_path: Path
+) -> None:
+    stranger = {"FPIN_HOME": str(tmp_path / "stranger")}
+    only_second = {"FPIN_INDEXERS": f"{second.url}=poll"} | stranger
+    assert tenant.here("get", root, "-o", tmp_path / "not", env=only_second).code == 1
+    with_router = {"FPIN_INDEXERS": f"{second.url}=poll,{tenant.world.urls.indexer}=route"} | stranger
+    got = tenant.here("get", root, "-o", tmp_path / "back", "--json", env=with_router)
+    assert got.code == 0, got.stderr
+    assert (tmp_path / "back").read_bytes() == (tmp_path / "note.txt").read_bytes()
+    assert set(got.json["sources"]) <= set(tenant.world.urls.providers)
+    verified = tenant.here("verify", root, "--json", env=with_router)
+    assert (verified.code, len(verified.json["providers"])) == (0, 2), verified.stderr
+    tenant.world.indexer.faults.stopped = True
+    unknown = tenant.here("get", root, "-o", tmp_path / "again", env=with_router)
+    assert (unknown.code, f"router {tenant.world.urls.indexer} gave no usable answer" in unknown.stderr) == (
+        5,
+        True,
+    )

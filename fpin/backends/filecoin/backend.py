@@ -48,7 +48,7 @@ from fpin.events import OnEvent
 from fpin.piece import PieceCid
 from fpin.provider.api import ProviderApi
 from fpin.provider.results import PieceStatus
-from fpin.routing import Gate, Indexer, Peers, Publisher
+from fpin.routing import Gate, Indexer, Peers, Publisher, Router
 from fpin.routing.peer_id import from_capability
 from fpin.settings import JOBS
 from fpin.store import ON_CHAIN, UNDER_WAY, Copy, Payment, Pin
@@ -447,6 +447,7 @@ class FilecoinBackend:
         return Peers(
             poll=tuple(Indexer(indexer.url, http) for indexer in network.indexers_for("poll")),
             confirm=tuple(Indexer(indexer.url, http) for indexer in network.indexers_for("confirm")),
+            routers=tuple(Router(router.url, http) for router in network.indexers_for("route")),
             gate=gate,
             publisher=self._publisher,
             piece_status=self._piece_status,

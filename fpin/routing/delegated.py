@@ -1,0 +1,103 @@
+"""A delegated router: who serves a CID over HTTP, asked in the Delegated Routing V1 API.
+
+Knows its kinds of records, its statuses and filters (spec routing-and-retrieval §2). A router says from whom
+content is to be had, and nothing about advertisements; it may ask anybody itself. Refuses to know when it is
+safe to be asked: the gate does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+
+from fpin.errors import IndexerUnavailable, VerificationFailed
+from fpin.http import Http, Reply, retry_after
+from fpin.ipld import cid as cids
+from fpin.ipld.jsonbytes import read_json
+from fpin.routing import metadata, peer_id
+from fpin.routing.indexer import MAX_ANSWER, TIMEOUT, Answer, Record
+
+_PROTOCOL = "transport-ipfs-gateway-http"
+MAX_RECORDS = 1000  # what routers stream at most; 100 are the rule for lists
+MAX_ID = 100  # bytes of the ID of a ``generic`` record
+
+
+class Router:
+    """The router at *url*."""
+
+    def __init__(self, url: str, http: Http) -> None:
+        self.url = url.rstrip("/")
+        self._http = http
+
+    def __repr__(self) -> str:
+        return f"Router({self.url!r})"
+
+    def find(self, cid: bytes) -> Answer:
+        """Ask who gives out *cid* over HTTP. Never raises for what a router can do wrong."""
+        text = cids.format_cid(cids.to_v1(cid))
+        try:
+            reply = self._http.request(
+                "GET",
+                f"{self.url}/routing/v1/providers/{text}?filter-protocols={_PROTOCOL}",
+                headers={"Accept": "application/json"},
+                timeout=TIMEOUT,
+                peer=f"router {self.url}",
+                error=IndexerUnavailable,
+                max_body=MAX_ANSWER,
+            )
+        except IndexerUnavailable as exc:
+            return Answer(state="inconclusive", reason=exc.message)
+        if reply.status == 404:  # what older servers say in place of an empty list (IPIP-513)
+            return Answer(state="absent", status=404)
+        if reply.status != 200:
+            return Answer(
+                state="inconclusive",
+                status=reply.status,
+                reason=f"HTTP {reply.status}",
+                retry_after=retry_after(reply.headers),
+                refused=reply.status in (400, 405, 406, 422, 501),
+            )
+        try:
+            # A server may leave the filter alone, so what it sends is filtered again.
+            records = tuple(record for record in _records(reply) if record.http_urls)
+        except (ValueError, KeyError, TypeError, AttributeError):
+            return Answer(state="inconclusive", status=200, reason="the answer makes no sense")
+        return Answer(state="found" if records else "absent", records=records, status=200)
+
+
+def _records(reply: Reply) -> Iterator[Record]:
+    """Yield the records of an answer that are of a known kind (rule R7), read by its Content-Type."""
+    kind = reply.headers.get("content-type", "").partition(";")[0].strip().lower()
+    items: Iterable[Mapping[str, object]]
+    if kind == "application/x-ndjson":
+        items = [read_json(line) for line in reply.body.splitlines() if line.strip()]
+    else:
+        items = reply.json()["Providers"] or ()
+    for item, _ in zip(items, range(MAX_RECORDS), strict=False):
+        if (record := _record(item)) is not None:
+            yield record
+
+
+def _record(item: Mapping[str, object]) -> Record | None:
+    match item["Schema"]:
+        case "peer" | "generic":
+            protocols = item.get("Protocols") or []
+        case "bitswap" | "graphsync-filecoinv1":  # from before there was ``peer``
+            protocols = [item.get("Protocol")]
+        case _:
+            return None
+    name, addresses = item["ID"], item.get("Addrs") or []
+    if not isinstance(name, str) or not isinstance(protocols, list) or not isinstance(addresses, list):
+        raise ValueError("ID, Protocols or Addrs has a wrong type")
+    try:
+        peer = peer_id.parse(name)
+    except (ValueError, VerificationFailed):
+        peer = None  # a ``generic`` record has any name
+        if item["Schema"] != "generic" or len(name.encode()) >= MAX_ID:
+            return None
+    return Record(
+        provider=name,
+        peer_id=peer,
+        addresses=tuple(address for address in addresses if isinstance(address, str)),
+        context_id=b"",
+        metadata=metadata.encode(protocol for protocol in protocols if isinstance(protocol, str)),
+    )
