@@ -137,6 +137,7 @@ def add(
     countries: Sequence[str] = (),
     regions: Sequence[str] = (),
     spread: str | None = None,
+    seed: str | None = None,
     name: str | None = None,
     metadata: Mapping[str, str] | None = None,
     profile: str | None = None,
@@ -174,6 +175,7 @@ def add(
             countries=countries,
             regions=regions,
             spread=spread,
+            seed=seed,
             min_runway_days=min_runway_days,
         ),
         name=name,
@@ -199,6 +201,7 @@ def cost(
     countries: Sequence[str] = (),
     regions: Sequence[str] = (),
     spread: str | None = None,
+    seed: str | None = None,
     profile: str | None = None,
     wrap: bool = False,
     hidden: bool = False,
@@ -218,6 +221,7 @@ def cost(
         countries=countries,
         regions=regions,
         spread=spread,
+        seed=seed,
     )
     content = _content(paths, wrap=wrap, hidden=hidden, exclude=exclude, profile=profile)
     with _given(services, network, on_event) as opened:
@@ -437,6 +441,7 @@ def wish(
     countries: Sequence[str] = (),
     regions: Sequence[str] = (),
     spread: str | None = None,
+    seed: str | None = None,
     min_runway_days: int = 0,
 ) -> Wish:
     """Return where copies are to be; as many as places are named, where *copies* is None.
@@ -467,6 +472,7 @@ def wish(
         countries=tuple(countries),
         regions=tuple(regions),
         spread=spread,
+        seed=seed,
     )
 
 

@@ -37,6 +37,7 @@ class Wish:
     countries: tuple[str, ...] = ()  # where providers must be, as they say; empty: anywhere
     regions: tuple[str, ...] = ()
     spread: str | None = None  # no two copies in the same "country" or "region"
+    seed: str | None = None  # orders providers that are as good as each other; None: the wallet decides
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,6 +91,7 @@ class Offer:
     """
 
     wish: Wish
+    seed: str  # by which the places were chosen
     places: tuple[Place, ...]
     cost: Cost
     new_data_sets: int

@@ -22,6 +22,10 @@ DEVNET_CHAIN_ID = 31415926
 IndexerRole = Literal["poll", "confirm", "route"]
 _ROLES: tuple[IndexerRole, ...] = ("poll", "confirm", "route")
 
+# By which a devnet's providers come in the order of their numbers: there is no load to be spread, and what
+# the documentation shows happens to everybody.
+_IN_ORDER = "22715"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Contracts:
@@ -55,7 +59,8 @@ class Network:
     """One chain and the services around it.
 
     *genesis_timestamp* is None where chain time has no fixed relation to the calendar (devnet); *gateways*
-    are URL templates with ``{cid}`` and ``{path}``; *cdn_domain* is None where there is no CDN.
+    are URL templates with ``{cid}`` and ``{path}``; *cdn_domain* is None where there is no CDN. *seed* orders
+    providers that are as good as each other; None: each wallet has an order of its own.
     """
 
     name: str
@@ -69,6 +74,7 @@ class Network:
     indexers: tuple[Indexer, ...]
     gateways: tuple[str, ...]
     cdn_domain: str | None
+    seed: str | None = None
 
     def indexers_for(self, role: IndexerRole) -> tuple[Indexer, ...]:
         return tuple(indexer for indexer in self.indexers if role in indexer.roles)
@@ -237,6 +243,7 @@ def _devnet(path: Path | None) -> Network:
         indexers=(Indexer(url=info.indexer_url, roles=roles),) if info.indexer_url else (),
         gateways=(),
         cdn_domain=None,
+        seed=_IN_ORDER,
     )
 
 

@@ -1,11 +1,12 @@
 """Selection: which data set is reused and which providers are asked, in which order, with the reasons.
 
 Pure functions over what `Chain.market` read; whether a provider answers is for the caller to find out.
-There is no chance in it: the same market and the same request give the same order.
+There is no chance in it: the same market, request and seed give the same order.
 """
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -108,17 +109,18 @@ def select(
     metadata: Mapping[str, str],
     provider_ids: Sequence[int] = (),
     terms: Terms = _ANY,
+    seed: str,
 ) -> Selection:
     """Return the candidates for *copies* copies.
 
-    Without *provider_ids*: providers that already have a matching data set first, then the others in
-    registry order; of two or more copies the first goes to an endorsed provider, unless there is one already
+    Without *provider_ids*: providers that already have a matching data set first, then the others in the
+    order of *seed*; of two or more copies the first goes to an endorsed provider, unless there is one already
     (``terms.beside``). With *provider_ids*: exactly these, one for each copy. Raises UsageError, NotFound, or
     ProviderError when there are too few.
     """
     if provider_ids:
         return _explicit_providers(market, copies, metadata, provider_ids, terms)
-    ranked, passed_over = _rank(market, metadata, terms)
+    ranked, passed_over = _rank(market, metadata, terms, seed)
     endorsed = tuple(c for c in ranked if c.provider.provider_id in market.endorsed)
     first = ranked if terms.beside else endorsed or (ranked if copies == 1 else ())
     selection = Selection(
@@ -181,7 +183,7 @@ def _explicit_providers(
 
 
 def _rank(
-    market: Market, metadata: Mapping[str, str], terms: Terms
+    market: Market, metadata: Mapping[str, str], terms: Terms, seed: str
 ) -> tuple[tuple[Candidate, ...], tuple[PassedOver, ...]]:
     known, fresh, passed_over = [], [], []
     for provider in market.providers:
@@ -193,12 +195,18 @@ def _rank(
             continue
         data_set = find_reusable_data_set(market.data_sets, provider.provider_id, metadata)
         if data_set is None:
-            fresh.append(Candidate(provider=provider, data_set=None, reason="next in the registry"))
+            fresh.append(Candidate(provider=provider, data_set=None, reason=f"next by seed {seed}"))
         else:
             reason = f"already has data set {data_set.data_set_id}"
             known.append(Candidate(provider=provider, data_set=data_set, reason=reason))
+    fresh.sort(key=lambda candidate: _turn(seed, candidate.provider.provider_id))
     known.sort(key=lambda candidate: _seniority(candidate.data_set) if candidate.data_set else (True, 0))
     return (*known, *fresh), tuple(passed_over)
+
+
+def _turn(seed: str, provider_id: int) -> bytes:
+    """Return where a provider stands: the others' order stays the same when one comes or goes."""
+    return hashlib.sha256(f"{seed} {provider_id}".encode()).digest()
 
 
 def _problem(provider: ProviderRecord, market: Market, terms: Terms) -> str | None:

@@ -42,6 +42,10 @@ Regions = Annotated[
 Spread = Annotated[
     str | None, Option(metavar="country|region", help="No two copies in the same country, or region.")
 ]
+Seed = Annotated[
+    str | None,
+    Option(metavar="TEXT", help="Order of equally good providers; the wallet's own if none is given."),
+]
 DataSets = Annotated[
     list[int] | None, Option("--data-set", metavar="ID", help="Add to this data set; may be repeated.")
 ]
@@ -94,6 +98,7 @@ def add(
     country: Countries = None,
     region: Regions = None,
     spread: Spread = None,
+    seed: Seed = None,
     data_set: DataSets = None,
     name: Name = None,
     metadata: Metadata = None,
@@ -122,7 +127,9 @@ def add(
     from fpin.flows import add as flow
 
     session = Session(network=network, rpc_url=rpc_url, json=json, quiet=quiet, verbose=verbose)
-    wish = make_wish(copies, provider, exclude_provider, data_set, country, region, spread, min_runway_days)
+    wish = make_wish(
+        copies, provider, exclude_provider, data_set, country, region, spread, seed, min_runway_days
+    )
     pairs = pairs_of(metadata)
     ceiling = amount(max_cost)
     ceilings = ceilings_of(max_deposit, max_balance)
@@ -159,6 +166,7 @@ def cost(
     country: Countries = None,
     region: Regions = None,
     spread: Spread = None,
+    seed: Seed = None,
     data_set: DataSets = None,
     profile: options.Profile = "unixfs-v1-2025",
     wrap: options.Wrap = False,
@@ -180,7 +188,7 @@ def cost(
             hint="fpin add - --dry-run reads it and shows the price",
         )
     session = Session(network=network, rpc_url=rpc_url, json=json, quiet=quiet, verbose=verbose)
-    wish = make_wish(copies, provider, exclude_provider, data_set, country, region, spread)
+    wish = make_wish(copies, provider, exclude_provider, data_set, country, region, spread, seed)
     with (
         session.printer() as printer,
         session.services(printer) as services,
@@ -256,6 +264,7 @@ def make_wish(
     country: list[str] | None,
     region: list[str] | None,
     spread: str | None,
+    seed: str | None,
     min_runway_days: int = 0,
 ) -> Wish:
     """Return where copies are to be, as the options say."""
@@ -269,6 +278,7 @@ def make_wish(
         countries=country or (),
         regions=region or (),
         spread=spread,
+        seed=seed,
         min_runway_days=min_runway_days,
     )
 

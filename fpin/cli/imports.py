@@ -26,6 +26,7 @@ def import_car(
     country: add.Countries = None,
     region: add.Regions = None,
     spread: add.Spread = None,
+    seed: add.Seed = None,
     data_set: add.DataSets = None,
     name: add.Name = None,
     metadata: add.Metadata = None,
@@ -58,7 +59,7 @@ def import_car(
 
     session = Session(network=network, rpc_url=rpc_url, json=json, quiet=quiet, verbose=verbose)
     wish = add.make_wish(
-        copies, provider, exclude_provider, data_set, country, region, spread, min_runway_days
+        copies, provider, exclude_provider, data_set, country, region, spread, seed, min_runway_days
     )
     pairs = add.pairs_of(metadata)
     ceiling = add.amount(max_cost)

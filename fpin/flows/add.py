@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Container
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 
 from fpin import events
@@ -100,7 +100,7 @@ def add(services: Services, request: AddRequest, *, on_event: OnEvent = ignore) 
             piece_cids=tuple(str(piece.piece_cid) for piece in hashed.pieces),
         )
     )
-    pin = _record(services, request, hashed)
+    pin = _record(services, request, hashed, offer.seed)
     if (request.name or request.metadata) and pin.metadata != _piece_metadata(
         request, format_cid(hashed.root_cid)
     ):
@@ -120,7 +120,7 @@ def add(services: Services, request: AddRequest, *, on_event: OnEvent = ignore) 
             pin=pin,
             sources=sources,
             sizes={piece_cid: piece.size for piece_cid, piece in sources.items()},
-            wish=request.wish,
+            wish=replace(request.wish, seed=pin.seed),
             means=request.means,
             park_only=request.wait_for == "parked",
             jobs=request.jobs,
@@ -237,7 +237,7 @@ def _reached(pin: Pin, asked: Container[str], rest: Offer, goal: str) -> bool:
     return len(rest.places) >= rest.wish.copies and held_at(pin, rest.places, asked, states)
 
 
-def _record(services: Services, request: AddRequest, hashed: Hashed) -> Pin:
+def _record(services: Services, request: AddRequest, hashed: Hashed, seed: str) -> Pin:
     root_cid = format_cid(hashed.root_cid)
     return services.store.record_pin(
         chain_id=services.backend.chain_id,
@@ -251,6 +251,8 @@ def _record(services: Services, request: AddRequest, hashed: Hashed) -> Pin:
         size=hashed.size,
         files=hashed.files,
         copies_wanted=request.wish.copies,
+        seed=request.wish.seed or None,
+        default_seed=seed,
         metadata=_piece_metadata(request, root_cid),
         pieces=[
             NewPiece(

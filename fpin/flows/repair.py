@@ -128,7 +128,7 @@ def _bring_back(
         pin=pin,
         sources={piece.piece_cid: _RecordedPiece(piece, recorded) for piece in pieces},
         sizes={piece.piece_cid: piece.size for piece in pieces},
-        wish=Wish(copies=pin.copies_wanted, exclude_provider_ids=tuple(excluded)),
+        wish=Wish(copies=pin.copies_wanted, exclude_provider_ids=tuple(excluded), seed=pin.seed or None),
         means=request.means,
         jobs=request.jobs,
         on_event=on_event,

@@ -178,7 +178,7 @@ class Store:
         row = self._db.execute(
             """
             SELECT pin, chain_id, wallet, root_cid, name, path, profile, packing, size, files,
-                   car_size, copies_wanted, metadata, created FROM pins WHERE pin = ?
+                   car_size, copies_wanted, seed, metadata, created FROM pins WHERE pin = ?
             """,
             (pin,),
         ).fetchone()
@@ -326,6 +326,8 @@ class Store:
         size: int,
         files: int,
         copies_wanted: int,
+        seed: str | None = None,
+        default_seed: str = "",
         metadata: Sequence[tuple[str, str]],
         pieces: Sequence[NewPiece],
     ) -> Pin:
@@ -333,8 +335,8 @@ class Store:
 
         A pin that was nobody's yet becomes that of *wallet*.
 
-        *default_name* is for a pin that has none. How many copies are wanted of one already there is changed
-        by `want_copies`, when it is known that they can be had.
+        *default_name* and *default_seed* are for a pin that has none. How many copies are wanted of one
+        already there is changed by `want_copies`, when it is known that they can be had.
 
         A pin whose pieces were cut otherwise before gets the new pieces beside those that still have
         copies: what may be on chain is never forgotten. The last of *pieces* holds the root. *metadata* stays
@@ -352,8 +354,8 @@ class Store:
                 cursor = self._db.execute(
                     """
                     INSERT INTO pins (chain_id, wallet, root_cid, name, path, profile, packing, size, files,
-                                      car_size, copies_wanted, metadata, created)
-                    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+                                      car_size, copies_wanted, seed, metadata, created)
+                    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
                     """,
                     (
                         chain_id,
@@ -367,6 +369,7 @@ class Store:
                         files,
                         0,  # known when the pieces are there
                         copies_wanted,
+                        seed or default_seed,
                         json.dumps(list(metadata)),
                         _now(),
                     ),
@@ -376,10 +379,11 @@ class Store:
                 pin = row[0]
                 self._db.execute(
                     """
-                    UPDATE pins SET wallet = ?, name = coalesce(?, name, ?), profile = ?, size = ?, files = ?
+                    UPDATE pins SET wallet = ?, name = coalesce(?, name, ?), profile = ?, size = ?, files = ?,
+                                    seed = coalesce(?, nullif(seed, ''), ?)
                     WHERE pin = ?
                     """,
-                    (wallet, name, default_name, profile, size, files, pin),
+                    (wallet, name, default_name, profile, size, files, seed, default_seed, pin),
                 )
                 self._db.execute(
                     "UPDATE pins SET path = ?1, packing = ?2 WHERE pin = ?3 AND ?1 IS NOT NULL",

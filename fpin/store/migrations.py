@@ -183,6 +183,10 @@ def _m007_pins_of_wallets(db: sqlite3.Connection) -> None:
     db.execute("ALTER TABLE pins_of_wallets RENAME TO pins")
 
 
+def _m008_how_providers_were_chosen(db: sqlite3.Connection) -> None:
+    db.execute("ALTER TABLE pins ADD COLUMN seed TEXT NOT NULL DEFAULT ''")
+
+
 MIGRATIONS: tuple[Callable[[sqlite3.Connection], None], ...] = (
     _m001_pins_pieces_copies,
     _m002_when_an_add_was_seen,
@@ -191,4 +195,5 @@ MIGRATIONS: tuple[Callable[[sqlite3.Connection], None], ...] = (
     _m005_session_keys,
     _m006_how_a_path_was_packed,
     _m007_pins_of_wallets,
+    _m008_how_providers_were_chosen,
 )

@@ -166,6 +166,7 @@ class Pin:
     files: int
     car_size: int  # bytes of all pieces together
     copies_wanted: int
+    seed: str  # by which its providers were chosen; "" where it was written down by an fpin without
     metadata: tuple[tuple[str, str], ...]  # what is written beside each piece on chain
     created: int  # unix seconds
     pieces: tuple[Piece, ...]  # the last one holds the root

@@ -1,26 +1,22 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from fpin.chain import selection as choosing
 from fpin.chain.location import Location
 from fpin.chain.records import DataSet, Market
-from fpin.chain.selection import (
-    Candidate,
-    Selection,
-    Terms,
-    find_reusable_data_set,
-    select,
-    select_data_sets,
-)
+from fpin.chain.selection import Candidate, Selection, Terms, find_reusable_data_set, select_data_sets
 from fpin.errors import NotFound, ProviderError, UsageError
 from tests.chain.records import PAYER, data_set, provider
 
 METADATA = {"withIPFSIndexing": "", "source": "fpin"}
+select = partial(choosing.select, seed="22715")  # with which providers come in the order of their numbers
 
 
 def market(*data_sets: DataSet, approved: Any = (1, 2, 3), endorsed: Any = (2,), **changes: Any) -> Market:
@@ -74,7 +70,7 @@ def test_of_several_data_sets_the_oldest_with_pieces_is_reused() -> None:
     assert found.data_set_id == 6
 
 
-def test_the_first_of_two_copies_goes_to_an_endorsed_provider_and_the_rest_in_registry_order() -> None:
+def test_the_first_of_two_copies_goes_to_an_endorsed_provider_and_the_rest_in_the_order_of_the_seed() -> None:
     selection = select(market(), copies=2, metadata=METADATA)
     assert order(selection) == [[(2, None)], [(1, None), (2, None), (3, None)]]
     assert not selection.explicit
@@ -84,6 +80,29 @@ def test_providers_with_a_data_set_come_first() -> None:
     here = market(data_set(5, 3), data_set(8, 2, leaf_count=0), endorsed=(2, 3))
     assert order(select(here, copies=1, metadata=METADATA)) == [[(3, 5), (2, 8)]]
     assert order(select(here, copies=2, metadata=METADATA))[1] == [(3, 5), (2, 8), (1, None)]
+
+
+def test_every_provider_is_the_first_of_some_seeds_and_each_seed_always_means_the_same() -> None:
+    def firsts(**changes: Any) -> list[int]:
+        here = market(**changes)
+        choices = [
+            select(here, copies=1, metadata=METADATA, seed=f"0x{number:040x}") for number in range(300)
+        ]
+        return [one.pick()[0].provider.provider_id for one in choices]
+
+    before = firsts(endorsed=(1, 2, 3))
+    assert all(70 < before.count(number) < 130 for number in (1, 2, 3))
+    assert firsts(endorsed=(1, 2, 3)) == before
+    # Whoever comes takes some from each, and moves nobody else.
+    four = (1, 2, 3, 4)
+    after = firsts(providers=tuple(map(provider, four)), approved=four, endorsed=four)
+    assert {new for old, new in zip(before, after, strict=True) if old != new} == {4}
+
+
+def test_a_data_set_goes_before_every_seed() -> None:
+    here = market(data_set(8, 3), endorsed=(1, 2, 3))
+    for number in range(20):
+        assert numbers(select(here, copies=2, metadata=METADATA, seed=str(number)).pick())[0] == 3
 
 
 def test_a_single_copy_goes_anywhere_when_nobody_is_endorsed() -> None:
@@ -246,6 +265,7 @@ def markets(draw: st.DrawFn) -> Market:
     failed=st.sets(st.integers(1, 6)),
     countries=st.sampled_from([(), ("US",), ("DE", "FI")]),
     spread=st.sampled_from([None, "country", "region"]),
+    seed=st.text(max_size=3),
 )
 def test_whatever_is_there_the_choice_keeps_to_what_was_asked_for(
     market: Market,
@@ -254,13 +274,14 @@ def test_whatever_is_there_the_choice_keeps_to_what_was_asked_for(
     failed: set[int],
     countries: tuple[str, ...],
     spread: str | None,
+    seed: str,
 ) -> None:
     terms = Terms(exclude=excluded, countries=countries, spread=spread)
     try:
-        selection = select(market, copies=copies, metadata=METADATA, terms=terms)
+        selection = select(market, copies=copies, metadata=METADATA, terms=terms, seed=seed)
     except ProviderError:
         return
-    assert select(market, copies=copies, metadata=METADATA, terms=terms) == selection
+    assert select(market, copies=copies, metadata=METADATA, terms=terms, seed=seed) == selection
     whole = selection.pick()
     assert len(whole) == copies
     if copies > 1:

@@ -21,6 +21,8 @@ from tests.flows.conftest import services
 
 __all__ = ["services"]
 
+SEED = "a"  # by which provider 3 comes before provider 2
+
 
 @pytest.fixture
 def note(tenant: Tenant, tmp_path: Path) -> Path:
@@ -260,7 +262,23 @@ def test_copies_that_cannot_be_spread_are_not_made(tenant: Tenant, note: Path) -
 def test_why_each_provider_was_chosen_or_passed_over_is_told_on_request(tenant: Tenant, note: Path) -> None:
     told = tenant.here("add", note, "--exclude-provider", "3", "-n", "-v").stderr.splitlines()
     assert "provider 3: not used: it is excluded" in told
-    assert any(line.startswith("provider 1: http") and "(next in the registry)" in line for line in told)
+    assert any(line.startswith("provider 1: http") and "(next by seed " in line for line in told)
+
+
+def test_a_seed_decides_between_providers_and_is_kept_with_the_pin(tenant: Tenant, note: Path) -> None:
+    def places(*args: str) -> list[object]:
+        return [one["provider_id"] for one in events(add(*args), "providerChosen")]
+
+    def add(*args: str) -> Outcome:
+        return tenant.here("add", note, "--json", *args)
+
+    assert places("-n") == [1, 2]
+    assert places("-n", "--seed", SEED) == [1, 3]
+    assert add("--copies", "1", "--seed", SEED).code == 0
+    second = add("--copies", "2")
+    assert second.code == 0, second.stderr
+    assert sorted(copies(second)) == [1, 3]
+    assert events(second, "providerChosen")[-1]["reason"] == f"next by seed {SEED}"
 
 
 @pytest.mark.parametrize("args", [("--spread", "planet"), ("--country", "DE", "--provider", "1")])

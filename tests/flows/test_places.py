@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from fpin.backends.base import Wish
+from fpin.backends.filecoin import FilecoinBackend
+from fpin.chain.networks import load_network
 from fpin.chain.signer import Signer
 from fpin.chain.wallet import Wallet
+from fpin.events import ignore
 from fpin.flows.services import Services
 from fpin.keys import Secret
 from fpin.store import CopyState
@@ -125,3 +130,15 @@ def test_an_add_whose_transaction_vanished_is_sent_again_under_its_nonce(
     added = tenant.here("add", note, "--copies", "1", "--json")
     assert added.code == 0, added.stderr
     assert tenant.chain.nonce_use(tenant.wallet, nonce) is not None
+
+
+def test_on_a_public_network_each_wallet_has_an_order_of_providers_of_its_own(services: Services) -> None:
+    backend = services.backend
+    assert isinstance(backend, FilecoinBackend)
+    chain = backend._account.chain
+    assert load_network("mainnet").seed is None
+    chain.network = replace(chain.network, seed=load_network("mainnet").seed)
+    offer = backend.offer([1000], Wish(), on_event=ignore)
+    assert offer.seed == backend.wallet
+    assert {place.reason for place in offer.places} == {f"next by seed {backend.wallet}"}
+    assert backend.offer([1000], Wish(), on_event=ignore) == offer

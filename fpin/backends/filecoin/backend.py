@@ -191,6 +191,7 @@ class FilecoinBackend:
                     spread=wish.spread,
                     beside=beside,
                 ),
+                seed=self._seed(wish),
             )
         for entry in selection.passed_over:
             on_event(events.PassedOver(provider_id=entry.provider_id, reason=entry.reason))
@@ -210,6 +211,7 @@ class FilecoinBackend:
         funding = accounting.funding(priced, state)
         return Offer(
             wish=wish,
+            seed=self._seed(wish),
             places=tuple(_place(one, shares.get(one.provider.provider_id)) for one, _ in chosen),
             cost=accounting.cost(priced),
             new_data_sets=priced.new_data_sets,
@@ -219,6 +221,13 @@ class FilecoinBackend:
             funding=funding,
             runway=priced.runway_after,
         )
+
+    def _seed(self, wish: Wish) -> str:
+        """Return what orders providers: of each wallet alone by itself, so that not all go to the same ones.
+
+        And the same on every machine of a wallet, so that they do not make data sets at different ones.
+        """
+        return wish.seed or self._account.chain.network.seed or self._account.payer
 
     def _healthy(self, selection: Selection, on_event: OnEvent) -> list[Candidate]:
         """Return for each copy the first candidate that answers a ping; all are pinged at the same time."""
