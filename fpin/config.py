@@ -180,7 +180,10 @@ def _tables(path: Path, text: str) -> dict[str, object]:
         line = int(place[1]) if place and place[1] else len(text.splitlines())
         sentence = message[: place.start()] if place else message
         raise UsageError(
-            f"{path}:{line}: {sentence}", hint="it is not TOML there", path=str(path), line=line
+            f"{path}:{line}: {sentence}",
+            hint="correct that line, or move the file away",
+            path=str(path),
+            line=line,
         ) from exc
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import json as jsonlib
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -177,7 +178,8 @@ def transport_errors(peer: str, error: type[FpinError]) -> Iterator[None]:
     except httpx.UnsupportedProtocol as exc:
         raise error(f"{peer}: not an http or https address") from exc
     except (httpx.TransportError, httpx.InvalidURL, httpx.DecodingError) as exc:
-        raise error(f"{peer} cannot be reached: {str(exc) or type(exc).__name__}") from exc
+        why = re.sub(r"^\[Errno -?\d+\] ", "", str(exc))
+        raise error(f"{peer} cannot be reached: {why or type(exc).__name__}") from exc
 
 
 def was_never_sent(error: FpinError) -> bool:

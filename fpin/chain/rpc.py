@@ -135,7 +135,7 @@ class JsonRpc:
         answer = _json_or_none(reply)
         if answer is None and reply.status >= 400:
             raise ChainError(
-                f"{self.peer}: HTTP {reply.status}: {reply.text[:200]}",
+                f"{self.peer}: HTTP {reply.status}: {reply.text[:200]}".removesuffix(": "),
                 hint="it may be no Filecoin node: check --rpc-url",
                 status=reply.status,
             )

@@ -46,6 +46,13 @@ def code_of(error: errors.FpinError) -> int:
 
 # For errors that do not bring a better one.
 _WAYS_OUT: tuple[tuple[type[errors.FpinError], str], ...] = (
+    (
+        errors.NodeUnavailable,
+        (
+            "nothing is lost; check the network of this machine and run it again later, "
+            "or choose another node with --rpc-url"
+        ),
+    ),
     (errors.Unavailable, "nothing is lost; run it again later"),
     (errors.ProviderError, "use another provider, or run it again later"),
 )

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import shutil
 import socket
+import sqlite3
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
@@ -108,11 +109,12 @@ class World:
             (folder / info.SERVER).unlink(missing_ok=True)
             sockets = _bind(stack, folder, ["chain", *_provider_names(len(PROVIDERS)), "indexer"])
             urls = _urls(sockets)
-            chain = DevChain.open(folder / "chain.sqlite", _genesis(urls, tune))
-            stack.callback(chain.close)
-            contracts = info.contracts_of(chain.contracts)
             keys = [account.key for account in PROVIDERS]
-            world = cls._assemble(stack, folder, urls, chain, keys, contracts, urls.chain, announce_to)
+            with _opening(folder):
+                chain = DevChain.open(folder / "chain.sqlite", _genesis(urls, tune))
+                stack.callback(chain.close)
+                contracts = info.contracts_of(chain.contracts)
+                world = cls._assemble(stack, folder, urls, chain, keys, contracts, urls.chain, announce_to)
             world._serve(stack, sockets)
             document = info.make_info(
                 contracts=contracts,
@@ -146,7 +148,8 @@ class World:
             urls = _urls(sockets, chain_url)
             keys = [bytes.fromhex(provider["private_key_hex"].removeprefix("0x")) for provider in providers]
             contracts = document["info"]["contracts"]
-            world = cls._assemble(stack, folder, urls, None, keys, contracts, chain_url)
+            with _opening(folder):
+                world = cls._assemble(stack, folder, urls, None, keys, contracts, chain_url)
             world._serve(stack, sockets)
             document["info"]["lotus"]["host_rpc_url"] = chain_url
             document["info"]["indexer_url"] = urls.indexer
@@ -235,6 +238,19 @@ class World:
         except ValueError:
             return PlainTextResponse("the body is a number of epochs\n", 400)
         return JSONResponse(await run_in_threadpool(self.mine, epochs))
+
+
+@contextmanager
+def _opening(folder: Path) -> Iterator[None]:
+    """Say of a database that cannot be made or read which devnet it is of."""
+    try:
+        yield
+    except sqlite3.Error as exc:
+        raise LocalError(
+            f"the devnet in {folder} cannot be opened: {exc}",
+            hint="free some space; or fpin devnet reset, to begin a new one",
+            path=str(folder),
+        ) from exc
 
 
 def _genesis(urls: Urls, tune: Callable[[Genesis], Genesis] | None) -> Genesis:

@@ -65,7 +65,8 @@ def get(
     if not sources:
         raise NotFound(
             f"nobody is known to have {format_cid(root_cid)}",
-            hint="it is not in the store of this network, and its indexer lists no provider with HTTP",
+            hint=("no provider has a copy of the pin" if pin else "it is not in the store of this network")
+            + ", and its indexer lists no provider with HTTP",
         )
 
     def moved(source: str, done: int) -> None:

@@ -133,7 +133,10 @@ def verify(
     root_cid, inside, pin = located(services, what)
     places = _places(services, root_cid, pin)
     if not places:
-        raise NotFound(f"nobody is known to have {format_cid(root_cid)}")
+        raise NotFound(
+            f"nobody is known to have {format_cid(root_cid)}",
+            hint="fpin check says what the indexer knows of a pin; fpin add stores it again",
+        )
     with _singly(root_cid, places) as blocks:
         target = Content(root_cid, blocks.get).resolve(split_path(inside))
         if sample is None:

@@ -534,6 +534,14 @@ def test_a_disk_that_is_full_for_the_store_is_told_and_nothing_is_lost_or_paid_t
     assert len(tenant.on_chain(again.json["pieces"][0]["piece_cid"])) == 1
 
 
+@pytest.mark.skipif(os.name != "posix", reason="needs limits as POSIX has them")
+@pytest.mark.parametrize("limit", [20_000, 50_000])
+def test_a_disk_that_is_full_for_the_devnet_is_told(home: Path, note: Path, limit: int) -> None:
+    full = OnFullDisk(home)
+    full.limit = limit
+    told(full("add", note, "--network", "devnet"), 1, str(home / "devnet"), "free some space")
+
+
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
 @pytest.mark.parametrize("args", [("cid", "{note}"), ("cid", "{note}", "--json"), ("--help",)])
 @pytest.mark.parametrize("unbuffered", ["", "1"])

@@ -47,6 +47,10 @@ class Part:
 
 
 LATER = "→ nothing is lost; run it again later"
+NODE_LATER = (
+    "→ nothing is lost; check the network of this machine and run it again later, "
+    "or choose another node with --rpc-url"
+)
 HTTP_503 = "fpin: provider 1 (…): HTTP 503: Service Unavailable"
 UNREACHABLE = "fpin: provider 1 (…) cannot be reached: …"
 DEPOSIT = "fpin payments deposit"
@@ -315,7 +319,7 @@ CHAIN = Part(
             what="The node is down.",
             make=scene.node("eth_call"),
             code=5,
-            says=("fpin: node …: HTTP 503", LATER),
+            says=("fpin: node …: HTTP 503", NODE_LATER),
             state="",
             copies={},
         ),
@@ -324,7 +328,7 @@ CHAIN = Part(
             what="The node hangs up.",
             make=scene.node("eth_chainId", status=HANGS_UP),
             code=5,
-            says=("fpin: node … cannot be reached: …", LATER),
+            says=("fpin: node … cannot be reached: …", NODE_LATER),
             state="",
             copies={},
         ),
@@ -333,7 +337,7 @@ CHAIN = Part(
             what="The node goes down while the add is on its way.",
             make=scene.node_after("eth_call", "create-and-add"),
             code=5,
-            says=("fpin: node …: HTTP 503", LATER),
+            says=("fpin: node …: HTTP 503", NODE_LATER),
             state="pending",
             copies={1: "submitted"},
         ),
@@ -386,7 +390,7 @@ MACHINE = Part(
             what="The disk is full when standard input is kept.",
             make=scene.nothing,
             args=("add", "-", "--copies", "1", "--provider", "1"),
-            run=scene.on_full_disk(90_000),
+            run=scene.on_full_disk(140_000),
             code=1,
             says=(
                 "fpin: the input cannot be kept in …: …",

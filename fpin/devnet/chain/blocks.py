@@ -62,7 +62,7 @@ class BlockStore:
     """Reads and appends. Not thread-safe; its owner holds a lock."""
 
     def __init__(self, path: Path) -> None:
-        hint = "End the process that uses it, or choose another folder."
+        hint = "end the process that uses it, free some space, or choose another folder"
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             self._db = sqlite3.connect(path, timeout=0, isolation_level=None, check_same_thread=False)
