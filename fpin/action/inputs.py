@@ -65,8 +65,16 @@ def read_inputs(env: Mapping[str, str]) -> Inputs:
         if named.get(name, value) != value:
             raise UsageError(f"{name} is given twice, by two names", hint="give it once")
         named[name] = value
-    if pairs.get("minRunwayDays"):
-        named.setdefault("auto-fund", "true")  # filecoin-pin's action deposits where this one is given
+    if named.pop("egressProvider", "none") != "none":
+        raise UsageError("egressProvider: there is no paid CDN here", hint="leave it out, or say none")
+    if pairs.get("minRunwayDays", "0") not in ("", "0"):
+        # filecoin-pin's action deposits where this one is given, and never without a limit.
+        if "max-balance" not in named:
+            raise UsageError(
+                "minRunwayDays deposits, so maxBalance has to say up to which balance",
+                hint="give maxBalance; or min-runway-days, which deposits nothing without auto-fund",
+            )
+        named.setdefault("auto-fund", "true")
     if not named.get("path"):
         raise UsageError("the input path is missing", hint="path: the folder or file to store")
     return Inputs(

@@ -48,9 +48,10 @@ def inputs(tenant: Tenant) -> dict[str, str]:
 
 def test_every_input_is_an_option_of_add_and_import_or_the_steps_own() -> None:
     action = yaml.safe_load(ACTION.read_text("utf-8"))
-    for command in ("add", "import"):
-        options = {long_name(one) for one in commands.options_of(commands.every_command()[command])}
-        for name in action["inputs"]:
+    packing = {"wrap", "hidden", "exclude"}  # mean nothing for a CAR
+    for command, others in (("add", set()), ("import", packing)):
+        options = {long_name(one) for one in commands.options_of(commands.every_command()[command])} | others
+        for name in action["inputs"].keys() - {"egressProvider"}:
             plain = ALIASES.get(name, name)
             assert plain in OWN or plain in SECRETS or RENAMED.get(plain, plain) in options, name
 
@@ -221,6 +222,40 @@ def test_filecoin_pins_names_mean_what_they_mean_there(
     ran = runner.run({**inputs, **theirs})
     assert (ran.code, ran.outputs["status"]) == (0, "stored"), ran.log
     assert tenant.funds() > before  # a hundred years took a deposit
+
+
+@pytest.mark.parametrize(
+    ("theirs", "words"),
+    [
+        ({"minRunwayDays": "30"}, "maxBalance has to say"),
+        ({"egressProvider": "beam"}, "no paid CDN"),
+    ],
+)
+def test_what_filecoin_pin_refuses_or_has_alone_is_refused(
+    runner: Runner, tenant: Tenant, inputs: dict[str, str], theirs: dict[str, str], words: str
+) -> None:
+    runner.action["outputs"].clear()  # nothing is written before the inputs are understood
+    paid = tenant.funds()
+    ran = runner.run({**inputs, **theirs})
+    assert (ran.code, words in ran.log) == (2, True), ran.log
+    assert tenant.funds() == paid
+
+
+def test_what_filecoin_pin_takes_for_nothing_is_nothing(runner: Runner, inputs: dict[str, str]) -> None:
+    theirs = {"minRunwayDays": "0", "egressProvider": "none", "dryRun": "true"}
+    ran = runner.run({**inputs, **theirs})
+    assert (ran.code, ran.outputs["status"], ran.outputs["root-cid"]) == (0, "dry-run", ROOT), ran.log
+
+
+def test_a_single_file_keeps_its_name_where_it_is_wrapped(
+    runner: Runner, tenant: Tenant, inputs: dict[str, str]
+) -> None:
+    given = {**inputs, "path": "dist/index.html", "wrap": "true", "dry-run": "true"}
+    wrapped = tenant.here("cid", runner.workspace / "dist" / "index.html", "--wrap", "-q").stdout.split()[0]
+    assert runner.run(given).outputs["root-cid"] == wrapped
+    few = runner.run({**inputs, "exclude": "articles\ndownloads", "dry-run": "true"})
+    left = ("--exclude", "articles", "--exclude", "downloads", "-q")
+    assert few.outputs["root-cid"] == tenant.here("cid", runner.workspace / "dist", *left).stdout.split()[0]
 
 
 def test_a_car_is_stored_as_it_is(runner: Runner, tenant: Tenant, inputs: dict[str, str]) -> None:
