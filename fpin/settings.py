@@ -93,14 +93,16 @@ def indexers(env: Mapping[str, str] | None = None) -> tuple[tuple[str, tuple[str
     text = (os.environ if env is None else env).get("FPIN_INDEXERS", "").strip()
     if not text:
         return None
+    from fpin.addresses import host_of  # not before it is needed: --help is to be fast
+
     found: dict[str, tuple[str, ...]] = {}
-    for entry in text.split(",") if text != "none" else ():
+    for number, entry in enumerate(text.split(",") if text != "none" else (), start=1):
         url, _, role = entry.strip().rpartition("=")
         if role not in INDEXER_ROLES:
             url, role = entry.strip(), ""
-        if not url.startswith(("http://", "https://")):
+        if host_of(url) is None:  # not repeated: it may hold a token
             raise UsageError(
-                f"FPIN_INDEXERS: {entry.strip()!r} is no indexer",
+                f"FPIN_INDEXERS: entry {number} is no indexer",
                 hint="write https://HOST=poll, =confirm or =route, several with a comma between; or none",
             )
         found[url] = (*found.get(url, ()), *((role,) if role else _WITHOUT_A_ROLE))

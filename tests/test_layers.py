@@ -23,7 +23,7 @@ ROWS = [
     {"config"},
     {"ipld", "keys", "temporary"},
     {"settings"},
-    {"units", "events", "threads"},
+    {"units", "events", "threads", "addresses"},
     {"errors"},
     {"_version"},
 ]

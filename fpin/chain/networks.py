@@ -14,6 +14,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Any, Literal
 
+from fpin.addresses import host_of
 from fpin.errors import LocalError, UsageError
 
 DEVNET = "devnet"
@@ -198,7 +199,13 @@ def load_network(name: str, *, rpc_url: str | None = None, devnet_info: Path | N
             f"there is no network called {name!r}", hint=f"the networks are {names}", network=name
         )
     network = _devnet(devnet_info) if known == DEVNET else _public(known)
-    return replace(network, rpc_url=rpc_url) if rpc_url else network
+    if not rpc_url:
+        return network
+    if host_of(rpc_url) is None:  # not repeated: it may hold a token, or be a key
+        raise UsageError(
+            "--rpc-url is no http or https address", hint="such as https://api.node.glif.io/rpc/v1"
+        )
+    return replace(network, rpc_url=rpc_url)
 
 
 @cache

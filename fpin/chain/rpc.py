@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
+from fpin.addresses import HIDDEN, hide_secrets, host_of
 from fpin.chain.revert import Revert, decode_revert
 from fpin.errors import ChainError, NodeUnavailable
 from fpin.http import Http, Reply, Timeout, retry_after
@@ -76,7 +77,7 @@ class JsonRpc:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.url = url
-        self.peer = f"node {_without_secrets(url)}"
+        self.peer = f"node {host_of(url) or HIDDEN}"
         self._http = http
         self.sleep = sleep
         self.clock = clock
@@ -135,7 +136,9 @@ class JsonRpc:
         answer = _json_or_none(reply)
         if answer is None and reply.status >= 400:
             raise ChainError(
-                f"{self.peer}: HTTP {reply.status}: {reply.text[:200]}".removesuffix(": "),
+                f"{self.peer}: HTTP {reply.status}: {hide_secrets(reply.text[:200], self.url)}".removesuffix(
+                    ": "
+                ),
                 hint="it may be no Filecoin node: check --rpc-url",
                 status=reply.status,
             )
@@ -157,7 +160,8 @@ class JsonRpc:
         error = answer.get("error")
         if isinstance(error, Mapping):
             code, text = error.get("code"), error.get("message")
-            raise RpcError(self.peer, code if isinstance(code, int) else 0, str(text), error.get("data"))
+            told = hide_secrets(str(text), self.url)
+            raise RpcError(self.peer, code if isinstance(code, int) else 0, told, error.get("data"))
         if error is not None or "result" not in answer:
             raise NodeUnavailable(f"{self.peer} answered something that is not JSON-RPC")
         return answer["result"]
@@ -195,11 +199,3 @@ def _as_unavailable(peer: str, exc: NodeUnavailable | RpcError) -> NodeUnavailab
     if isinstance(exc, NodeUnavailable):
         return exc
     return NodeUnavailable(f"{peer} cannot answer now: {exc.text[:200]}")
-
-
-def _without_secrets(url: str) -> str:
-    """Return *url* as far as it may be shown: access tokens hide in the path, the query and the user part."""
-    from urllib.parse import urlsplit
-
-    parts = urlsplit(url)
-    return f"{parts.hostname or url}:{parts.port}" if parts.port else (parts.hostname or url)

@@ -10,12 +10,15 @@ from typing import Annotated
 
 import click
 
+from fpin.addresses import shown
 from fpin.cli import exits, options
 from fpin.cli.command import CONFIG, commands, options_of, root_of
 from fpin.cli.declare import Option, long_name
 from fpin.cli.output import print_json, print_table, print_text
 from fpin.config import NEVER, REFERENCES, Config
 from fpin.settings import folders
+
+_ADDRESSES = ("rpc-url", "chain")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,8 +92,13 @@ def _settings(ctx: click.Context, config: Config) -> Iterator[SettingReport]:
             continue
         option = every[name]
         if value := os.environ.get(str(option.envvar)):
-            yield SettingReport(name=name, value=value, origin=str(option.envvar))
+            yield SettingReport(name=name, value=_safely(name, value), origin=str(option.envvar))
         elif found is not None:
-            yield SettingReport(name=name, value=str(found.value), origin=found.origin)
+            yield SettingReport(name=name, value=_safely(name, str(found.value)), origin=found.origin)
         elif isinstance(option.default, (str, int)) and option.default not in (False, ""):
             yield SettingReport(name=name, value=str(option.default), origin="default")
+
+
+def _safely(name: str, value: str) -> str:
+    """Return a value as it may be shown: the address of a node may hold a token."""
+    return shown(value) if name in _ADDRESSES else value

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 from fpin.cli import exits, options
 from fpin.cli.consent import agree
 from fpin.cli.declare import Argument, Option
-from fpin.cli.output import count, print_json, print_table, print_text, short
+from fpin.cli.output import count, print_json, print_sent, print_table, print_text, short
 from fpin.cli.session import Session
 from fpin.settings import DEFAULT_NETWORK
 from fpin.units import format_epochs, format_size, format_time
@@ -120,7 +120,7 @@ def data_set_terminate(
     if result.tx is None:
         print_text("nothing was needed: it was terminated already")
     else:
-        print_text(f"sent      transaction {result.tx}")
+        print_sent(result.tx, result.gas)
     print_text(
         f"data set  {ending.data_set_id} at provider {ending.provider_id} on {result.network}: terminated"
     )
@@ -137,8 +137,9 @@ def data_set_terminate(
 def _proposal(proposal: EndingResult) -> str:
     ending = proposal.ending
     pins = ", ".join(f"{pin.name or pin.root_cid} ({_left(pin.left, pin.wanted)})" for pin in proposal.pins)
+    lose = "loses" if len(proposal.pins) == 1 else "lose"
     losing = (
-        f"{count(len(proposal.pins), 'pin')} here lose a copy: {pins}" if pins else "no pin here loses a copy"
+        f"{count(len(proposal.pins), 'pin')} here {lose} a copy: {pins}" if pins else "no pin here loses one"
     )
     return (
         f"terminate data set {ending.data_set_id} at provider {ending.provider_id} on {proposal.network}: "

@@ -137,6 +137,11 @@ def short(amount: str) -> str:
     return round_token(parse_token(amount))
 
 
+def print_sent(tx: str, gas: str | None) -> None:
+    """Print which transaction was executed, and what it burned of the chain's own coin, if that is known."""
+    print_text(f"sent      transaction {tx}{f', {short(gas)} FIL of gas' if gas else ''}")
+
+
 def print_failure(error: FpinError, code: int, *, as_json: bool, kind: str | None = None) -> None:
     """Tell what went wrong: on stderr, and with *as_json* as the object that stdout promises."""
     message, hint = _without_hidden(error.message), _without_hidden(error.hint or way_out(error) or "")

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 from fpin.cli import exits, options
 from fpin.cli.consent import agree
 from fpin.cli.declare import Argument, Option
-from fpin.cli.output import flush, print_json, print_table, print_text, short
+from fpin.cli.output import flush, print_json, print_sent, print_table, print_text, short
 from fpin.cli.session import Session
 from fpin.errors import UsageError
 from fpin.settings import DEFAULT_NETWORK
@@ -242,8 +242,7 @@ def _tell(services: Services, result: PaymentResult, json: bool, *, none: str = 
 
 def _show(result: PaymentResult, none: str) -> None:
     if result.tx:
-        gas = f", {short(result.gas)} FIL of gas" if result.gas else ""
-        print_text(f"sent      transaction {result.tx}{gas}")
+        print_sent(result.tx, result.gas)
     elif none:
         print_text(none)
     _show_account(result.network, result.account)

@@ -300,7 +300,10 @@ def _show_account(result: StatusResult) -> None:
 
 def _show_pins(result: StatusResult) -> None:
     if not result.pins:
-        print_text(f"nothing is pinned on {result.network} yet: fpin add PATH --network {result.network}")
+        whose = " by this wallet" if result.account else ""
+        print_text(
+            f"nothing is pinned on {result.network}{whose} yet: fpin add PATH --network {result.network}"
+        )
         return
     # Whose they are is told where that differs: as a rule everything is one wallet's.
     several = len({pin.wallet for pin in result.pins} - {None}) > 1

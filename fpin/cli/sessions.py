@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 from fpin.cli import exits, options
 from fpin.cli.declare import Argument, Option
 from fpin.cli.keys import keychain, name_of
-from fpin.cli.output import print_json, print_table, print_text
+from fpin.cli.output import print_json, print_sent, print_table, print_text
 from fpin.cli.session import Session
 from fpin.errors import UsageError
 from fpin.settings import DEFAULT_NETWORK
@@ -157,7 +157,7 @@ def _seconds(text: str) -> int:
 def _show(result: SessionResult) -> None:
     session = result.session
     if result.tx:
-        print_text(f"sent      transaction {result.tx}")
+        print_sent(result.tx, result.gas)
     print_text(f"session   {session.address} for {session.wallet} on {result.network}")
     print_text(f"may       {_scopes(session)}")
     if session.live:

@@ -41,7 +41,7 @@ class Means:
             exactly = f"{per_month:f}"
             cost = short_token(parse_token(exactly), digits=6)
             raise Unaffordable(
-                f"this costs {cost} {offer.cost.token} a month, more than --max-cost {self.max_cost}",
+                f"this costs {cost} {offer.cost.token} a month, more than --max-cost {self.max_cost:f}",
                 hint="raise --max-cost, or ask for fewer copies",
                 per_month=exactly,
             )
