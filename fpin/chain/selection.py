@@ -281,9 +281,11 @@ def _too_few(
         message = f"{copies} copies in as many {_PLURALS[selection.terms.spread]} cannot be had"
     else:
         message = f"{copies} copies need as many providers, and {len(ranked)} can be used"
+    located = selection.terms.countries or selection.terms.regions or selection.terms.spread
     return ProviderError(
         f"{message} ({reasons})" if reasons else message,
-        hint="ask for fewer copies, or name providers with --provider",
+        hint="ask for fewer copies, or "
+        + ("less of --country, --region and --spread" if located else "name providers with --provider"),
         usable=len(ranked),
         copies=copies,
     )

@@ -21,7 +21,7 @@ from fpin.cli import deadline, output
 from fpin.cli.completion import complete
 from fpin.cli.declare import SettableOption, long_name, parameters
 from fpin.config import NEVER, REFERENCES, Config, Setting, read
-from fpin.errors import UsageError
+from fpin.errors import FpinError, UsageError
 
 CONFIG = "fpin.config"  # where a context keeps the `Config` in force
 WALLET = "fpin.wallet"  # … and the address whose account is meant
@@ -130,10 +130,10 @@ class Command(click.Command):
             raise
 
     def invoke(self, ctx: click.Context) -> Any:
-        """Run; a value that makes no sense is told with the place it came from."""
+        """Run; a value that leads to a failure is told with the place it came from."""
         try:
             return super().invoke(ctx)
-        except UsageError as error:
+        except FpinError as error:
             named = [option for option in options_of(self) if _is_about(error, option, ctx)]
             places = [
                 f"--{long_name(one)} is from {place}" for one in named if (place := origin_of(ctx, one))
@@ -202,11 +202,11 @@ def origin_of(ctx: click.Context, option: click.Option) -> str | None:
     return None
 
 
-def _is_about(error: UsageError, option: click.Option, ctx: click.Context) -> bool:
+def _is_about(error: FpinError, option: click.Option, ctx: click.Context) -> bool:
     """Tell whether *error* names an option, or shows the value that it has."""
-    value = ctx.params.get(option.name or "")
+    value, name = ctx.params.get(option.name or ""), long_name(option)
     shown = isinstance(value, str) and repr(value) in error.message
-    return shown or f"--{long_name(option)} " in f"{error.message} "
+    return shown or error.values.get("option") == name or f"--{name} " in f"{error.message} "
 
 
 def options_of(command: click.Command) -> Iterator[click.Option]:

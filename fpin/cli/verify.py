@@ -23,8 +23,8 @@ def verify(
     sample: Annotated[
         int | None, Option("--sample", metavar="N", help="Only N blocks, drawn by chance, at each provider.")
     ] = None,
-    seed: Annotated[
-        int | None, Option("--seed", metavar="NUMBER", help="Draw the sample of an earlier run again.")
+    sample_seed: Annotated[
+        int | None, Option("--sample-seed", metavar="NUMBER", help="Draw the sample of an earlier run again.")
     ] = None,
     network: options.Network = DEFAULT_NETWORK,
     rpc_url: options.RpcUrl = None,
@@ -40,7 +40,7 @@ def verify(
 
     session = Session(network=network, rpc_url=rpc_url, json=json, quiet=quiet, verbose=verbose)
     with session.printer() as printer, session.services(printer) as services:
-        result = flow.verify(services, what, sample=sample, seed=seed, on_event=printer)
+        result = flow.verify(services, what, sample=sample, seed=sample_seed, on_event=printer)
     if json:
         print_json("fpin.verify/1", dataclasses.asdict(result))
     elif not quiet:
@@ -54,7 +54,7 @@ def verify(
 
 def _show(result: VerifyResult) -> None:
     print_text(f"root CID  {result.root_cid}" + (f"/{result.path}" if result.path else ""))
-    chosen = "all of them" if result.sample is None else f"drawn with --seed {result.seed}"
+    chosen = "all of them" if result.sample is None else f"drawn with --sample-seed {result.seed}"
     print_text(f"blocks    {result.blocks}, {chosen}")
     for verdict in result.providers:
         name = "routing's" if verdict.provider_id is None else f"provider {verdict.provider_id}"

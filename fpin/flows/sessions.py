@@ -166,6 +166,7 @@ def session_address(text: str) -> str:
         raise UsageError(
             "a session key is named by its address, and this is none",
             hint="0x and 40 hexadecimal digits; fpin session ls shows them",
+            option="address",
         ) from None
 
 

@@ -42,6 +42,16 @@ def test_every_option_of_every_command_has_a_variable_that_is_made_of_its_name(n
         assert option.envvar not in TAKEN
 
 
+def test_a_variable_means_the_same_kind_of_value_wherever_it_is_read() -> None:
+    kinds: dict[str, set[tuple[str, bool, bool]]] = {}
+    for command in EVERY_COMMAND.values():
+        for option in options(command):
+            kind = "text" if isinstance(option.type, click.Path) else option.type.name
+            kinds.setdefault(str(option.envvar), set()).add((kind, option.is_flag, option.multiple))
+    # The keys to list, and the one to make or prolong.
+    assert {name for name, found in kinds.items() if len(found) > 1} == {"FPIN_ADDRESS"}
+
+
 @pytest.mark.parametrize("name", EVERY_COMMAND)
 def test_every_command_prints_json_or_nothing_when_it_is_told_to_and_ends_when_its_time_is_up(
     name: str,
@@ -124,6 +134,11 @@ def test_a_value_that_makes_no_sense_is_told_with_the_place_it_came_from(here: H
     assert "--max-cost is from FPIN_MAX_COST" in from_env.stderr
     unknown = here("add", config.parent, env={"FPIN_WAIT_FOR": "for ever"})
     assert "--wait-for is from FPIN_WAIT_FOR" in unknown.stderr
+    address = here("status", env={"FPIN_WALLET_ADDRESS": "nobody"})
+    assert "--wallet-address is from FPIN_WALLET_ADDRESS" in address.stderr
+    assert "nobody" not in address.stderr  # it may be a key
+    absent = here("add", config.parent, "--network", "devnet", env={"FPIN_PROFILE": "odd"})
+    assert "--profile is from FPIN_PROFILE" in absent.stderr
     not_a_number = here("add", config.parent, env={"FPIN_COPIES": "many"})
     assert "Invalid value for FPIN_COPIES" in not_a_number.stderr
 

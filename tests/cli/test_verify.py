@@ -70,7 +70,7 @@ def test_a_path_inside_the_content_and_a_name_are_verified_too(tenant: Tenant, r
 def test_a_sample_is_repeated_by_its_seed(tenant: Tenant, root: str) -> None:
     first = tenant.here("verify", root, "--sample", "7", "--json")
     assert (first.code, first.json["blocks"], first.json["sample"]) == (0, 7, 7)
-    again = tenant.here("verify", root, "--sample", "7", "--seed", str(first.json["seed"]), "--json")
+    again = tenant.here("verify", root, "--sample", "7", "--sample-seed", str(first.json["seed"]), "--json")
     assert [one["bytes"] for one in again.json["providers"]] == [
         one["bytes"] for one in first.json["providers"]
     ]

@@ -61,6 +61,7 @@ RENAMED = {
     "region": "regions",
     "range": "span",
     "output": "out",
+    "sample-seed": "seed",
 }
 # What makes no sense in a program, and what `connect` takes.
 NOT_CALLED = {

@@ -51,6 +51,7 @@ class Identity:
             raise UsageError(
                 "the wallet's address is not an address, or has a wrong checksum",
                 hint="0x and 40 hexadecimal digits, as wallets show it",
+                option="wallet-address",
             ) from None
 
     @property
