@@ -82,13 +82,15 @@ def make_folder(path: Path) -> Path:
 
 INDEXER_ROLES = ("poll", "confirm", "route")
 _WITHOUT_A_ROLE = ("poll", "confirm")
+ENCRYPTED = "encrypted"  # stands beside a role: asked by second hash alone
 
 
 def indexers(env: Mapping[str, str] | None = None) -> tuple[tuple[str, tuple[str, ...]], ...] | None:
     """Return the indexers that ``FPIN_INDEXERS`` names, with their roles; None when it is not set.
 
     It holds ``URL=ROLE`` with commas between, such as ``https://a.example=poll,https://b.example=confirm``; a
-    URL alone has these two roles, and ``none`` names no indexer at all. Raises UsageError for anything else.
+    URL alone has these two roles, several are joined by ``+``, and ``none`` names no indexer at all. Raises
+    UsageError for anything else.
     """
     text = (os.environ if env is None else env).get("FPIN_INDEXERS", "").strip()
     if not text:
@@ -97,13 +99,15 @@ def indexers(env: Mapping[str, str] | None = None) -> tuple[tuple[str, tuple[str
 
     found: dict[str, tuple[str, ...]] = {}
     for number, entry in enumerate(text.split(",") if text != "none" else (), start=1):
-        url, _, role = entry.strip().rpartition("=")
-        if role not in INDEXER_ROLES:
-            url, role = entry.strip(), ""
-        if host_of(url) is None:  # not repeated: it may hold a token
+        url, _, words = entry.strip().rpartition("=")
+        roles = tuple(words.split("+"))
+        if not set(roles) <= {*INDEXER_ROLES, ENCRYPTED}:
+            url, roles = entry.strip(), _WITHOUT_A_ROLE
+        host = host_of(url)
+        if host is None or "=" in host or roles == (ENCRYPTED,):  # not repeated: it may hold a token
             raise UsageError(
                 f"FPIN_INDEXERS: entry {number} is no indexer",
                 hint="write https://HOST=poll, =confirm or =route, several with a comma between; or none",
             )
-        found[url] = (*found.get(url, ()), *((role,) if role else _WITHOUT_A_ROLE))
+        found[url] = (*found.get(url, ()), *roles)
     return tuple(found.items())

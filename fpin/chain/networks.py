@@ -16,6 +16,7 @@ from typing import Any, Literal
 
 from fpin.addresses import host_of
 from fpin.errors import LocalError, UsageError
+from fpin.settings import ENCRYPTED
 
 DEVNET = "devnet"
 DEVNET_CHAIN_ID = 31415926
@@ -53,6 +54,7 @@ class Indexer:
 
     url: str
     roles: frozenset[IndexerRole]
+    encrypted: bool = False  # asked by second hash, and not told what is looked for
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,7 +85,11 @@ class Network:
     def with_indexers(self, named: Iterable[tuple[str, Iterable[str]]]) -> Network:
         """Return this network with other indexers, given as URLs and roles."""
         indexers = (
-            Indexer(url=url, roles=frozenset(role for role in _ROLES if role in roles))
+            Indexer(
+                url=url,
+                roles=frozenset(role for role in _ROLES if role in roles),
+                encrypted=ENCRYPTED in roles,
+            )
             for url, roles in named
         )
         return replace(self, indexers=tuple(indexers))

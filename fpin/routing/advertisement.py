@@ -22,6 +22,17 @@ MAX_CONTEXT_ID = 64  # bytes
 
 _DOMAIN = b"indexer"
 _PAYLOAD_TYPE = b"/indexer/ingest/adSignature"
+_EXTENDED_TYPE = b"/indexer/ingest/extendedProviderSignature"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Extended:
+    """Another peer that has what an advertisement is about, and signed for saying so."""
+
+    peer: str  # the text that is signed
+    addresses: tuple[str, ...]
+    metadata: bytes  # empty: that of the advertisement
+    signature: bytes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,17 +48,25 @@ class Advertisement:
     metadata: bytes
     is_rm: bool
     signature: bytes
+    extended: tuple[Extended, ...] = ()
+    override: bool = False  # the extended providers of the whole chain do not count for this context
 
     def verify(self) -> bytes:
         """Return the peer ID of the signer.
 
         Raises VerificationFailed when the envelope is damaged, is over other fields, or has a wrong
-        signature. The ContextID is not covered: only the hash that the head or a later advertisement names
-        vouches for it.
+        signature, or when an extended provider's is so: indexers refuse it then. The ContextID is not
+        covered: only the hash that the head or a later advertisement names vouches for it.
         """
         key, payload = _open_envelope(self.signature, cids.format_cid(self.cid))
         if payload != _signed_payload(self):
             raise _failed(self.cid, "is signed over other fields than it has")
+        for one in self.extended:
+            _, payload = _open_envelope(one.signature, cids.format_cid(self.cid), _EXTENDED_TYPE)
+            if self.is_rm or payload != _extended_payload(self, one):
+                raise _failed(self.cid, f"has extended provider {one.peer}, who signed something else")
+        if self.extended and self.provider not in [one.peer for one in self.extended]:
+            raise _failed(self.cid, "has extended providers without its own provider among them")
         return peer_id.of_public_key(key)
 
 
@@ -94,6 +113,7 @@ def _advertisement(cid: bytes, fields: Mapping[str, object]) -> Advertisement:
     context_id = _bytes(fields["ContextID"])
     if len(context_id) > MAX_CONTEXT_ID:
         raise ValueError(f"ContextID of {len(context_id)} bytes")
+    extended, override = _extension(fields.get("ExtendedProvider"))
     return Advertisement(
         cid=cid,
         previous=_link(fields["PreviousID"]) if "PreviousID" in fields else None,
@@ -104,7 +124,33 @@ def _advertisement(cid: bytes, fields: Mapping[str, object]) -> Advertisement:
         metadata=_bytes(fields["Metadata"]),
         is_rm=is_rm,
         signature=_bytes(fields["Signature"]),
+        extended=extended,
+        override=override,
     )
+
+
+def _extension(value: object) -> tuple[tuple[Extended, ...], bool]:
+    if value is None:
+        return (), False
+    if not isinstance(value, dict) or not isinstance(value["Providers"], list):
+        raise ValueError("ExtendedProvider has a wrong type")
+    found = [
+        Extended(
+            peer=_text(one["ID"]),
+            addresses=tuple(_text(address) for address in one["Addresses"]),
+            metadata=_bytes(one["Metadata"]),
+            signature=_bytes(one["Signature"]),
+        )
+        for one in value["Providers"]
+    ]
+    return tuple(found), value["Override"] is True
+
+
+def _extended_payload(ad: Advertisement, one: Extended) -> bytes:
+    parts = [ad.previous or b"", ad.entries, ad.provider.encode(), ad.context_id, one.peer.encode()]
+    parts += [address.encode() for address in one.addresses]
+    parts += [one.metadata, bytes((ad.override,))]
+    return b"\x12\x20" + hashlib.sha256(b"".join(parts)).digest()
 
 
 def _signed_payload(ad: Advertisement) -> bytes:
@@ -114,18 +160,18 @@ def _signed_payload(ad: Advertisement) -> bytes:
     return b"\x12\x20" + hashlib.sha256(b"".join(parts)).digest()
 
 
-def _open_envelope(envelope: bytes, name: str) -> tuple[bytes, bytes]:
+def _open_envelope(envelope: bytes, name: str, of_type: bytes = _PAYLOAD_TYPE) -> tuple[bytes, bytes]:
     """Return ``(public key message, payload)`` of a libp2p envelope whose signature is right."""
     try:
         fields = {field: value for field, _, value in protobuf.fields(envelope)}
         key, kind, payload, signature = (fields.get(number) for number in (1, 2, 3, 5))
         if not (isinstance(key, bytes) and isinstance(payload, bytes) and isinstance(signature, bytes)):
             raise ValueError("fields are missing")
-        if kind != _PAYLOAD_TYPE:
+        if kind != of_type:
             raise ValueError(f"payload type {kind!r}")
     except ValueError as exc:
         raise VerificationFailed(f"advertisement {name} has a damaged signature envelope: {exc}") from exc
-    signed = b"".join(varint.encode(len(part)) + part for part in (_DOMAIN, _PAYLOAD_TYPE, payload))
+    signed = b"".join(varint.encode(len(part)) + part for part in (_DOMAIN, of_type, payload))
     _check_signature(key, signature, signed, f"advertisement {name}")
     return key, payload
 

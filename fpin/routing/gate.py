@@ -13,6 +13,8 @@ from collections.abc import Iterable
 
 from fpin.errors import FpinError
 from fpin.ipld import cid as cids
+from fpin.routing import peer_id
+from fpin.routing.private import DBL_SHA2_256, second_hash
 
 # Everything that looks content up at cid.contact, directly or through its own routers (spec §2.5), with all
 # subdomains. Public gateways come and go: `Gate` takes those that a network or a user names on top.
@@ -41,9 +43,10 @@ PUBLIC_ROUTERS = frozenset(
     }
 )
 
-# What may be asked of a guarded indexer at any time: these paths name an advertisement, a provider or
-# nothing, never content, so no cache entry for a CID is made (spec §1.6, upstream-changes.md).
-_HARMLESS = ("/sync/status", "/providers", "/health", "/stats", "/announce", "/ingest/announce")
+# What may be asked of a guarded indexer at any time: these paths name an advertisement, a provider, the
+# metadata of a record that was found, or nothing, never content, so no cache entry for a CID is made (spec
+# §1.6, §1.7, upstream-changes.md).
+_HARMLESS = ("/sync/status", "/providers", "/metadata", "/health", "/stats", "/announce", "/ingest/announce")
 
 
 class GatewayClosed(FpinError):
@@ -63,7 +66,9 @@ class Gate:
 
     def open(self, found: Iterable[bytes]) -> None:
         """Let requests for the CIDs *found* pass from now on."""
-        self._open.update(cids.multihash_of(cid) for cid in found)
+        multihashes = [cids.multihash_of(cid) for cid in found]
+        self._open.update(multihashes)
+        self._open.update(map(second_hash, multihashes))  # by which a double-hashed indexer is asked
 
     def is_open(self, cid: bytes) -> bool:
         return cids.multihash_of(cid) in self._open
@@ -103,5 +108,14 @@ def _content_in(url: str) -> set[bytes]:
         try:
             found.add(cids.multihash_of(cids.parse_cid(word)))
         except ValueError:
-            continue
+            found |= _double_hashed(word)
     return found
+
+
+def _double_hashed(word: str) -> set[bytes]:
+    """Return the second hash that *word* is, if it is one."""
+    try:
+        multihash = peer_id.from_base58(word)
+    except ValueError:
+        return set()
+    return {multihash} if len(multihash) == 34 and multihash[0] == DBL_SHA2_256 else set()

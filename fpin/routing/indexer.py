@@ -7,7 +7,7 @@ difference between "absent" and "could not say" (rule R2). Refuses to know which
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -116,8 +116,11 @@ class Indexer:
     def find(self, cid: bytes) -> Answer:
         """Ask who has *cid*. Never raises for what an indexer can do wrong."""
         # JSON, never NDJSON: `Accept` is part of cache keys, and this is the form everybody asks for (R1).
+        return self._looked_up(f"cid/{cids.format_cid(cid)}", _records)
+
+    def _looked_up(self, path: str, read: Callable[[Reply], Iterable[Record]]) -> Answer:
         try:
-            reply = self._get(f"cid/{cids.format_cid(cid)}")
+            reply = self._get(path)
         except IndexerUnavailable as exc:
             return Answer(state="inconclusive", reason=exc.message)
         age = reply.headers.get("age")
@@ -132,7 +135,9 @@ class Indexer:
                 refused=reply.status in (400, 405, 406),
             )
         try:
-            records = tuple(_records(reply))
+            records = tuple(read(reply))
+        except IndexerUnavailable as exc:
+            return Answer(state="inconclusive", status=200, reason=exc.message)
         except (ValueError, KeyError, TypeError, AttributeError):
             return Answer(state="inconclusive", status=200, reason="the answer makes no sense")
         return Answer(state="found" if records else "absent", records=records, status=200, age=age)
@@ -201,7 +206,12 @@ def _records(reply: Reply) -> Iterator[Record]:
 
 
 def _record(item: Mapping[str, object]) -> Record:
-    provider = item["Provider"]
+    context_id, metadata = decode_base64(item.get("ContextID")), decode_base64(item.get("Metadata"))
+    return record_of(item["Provider"], context_id, metadata)
+
+
+def record_of(provider: object, context_id: bytes, metadata: bytes) -> Record:
+    """Return the record of a *provider* written as ``{"ID": …, "Addrs": […]}``; ValueError for others."""
     if not isinstance(provider, dict) or not isinstance(provider["ID"], str):
         raise ValueError("no provider in a record")
     addresses = provider.get("Addrs") or []
@@ -213,12 +223,13 @@ def _record(item: Mapping[str, object]) -> Record:
         provider=provider["ID"],
         peer_id=peer,
         addresses=tuple(address for address in addresses if isinstance(address, str)),
-        context_id=_base64(item.get("ContextID")),
-        metadata=_base64(item.get("Metadata")),
+        context_id=context_id,
+        metadata=metadata,
     )
 
 
-def _base64(value: object) -> bytes:
+def decode_base64(value: object) -> bytes:
+    """Return the bytes of a JSON text in base64, none for null; ValueError for anything else."""
     if value is None:
         return b""
     if not isinstance(value, str):

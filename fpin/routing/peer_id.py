@@ -25,9 +25,9 @@ def parse(text: str) -> bytes:
     """
     try:
         if text.startswith(("1", "Qm")):
-            return _checked(_from_base58(text))
+            return _checked(from_base58(text))
         if text.startswith("z") and text[1:3] in ("12", "Qm"):  # how synapse-sdk prints the capability
-            return _checked(_from_base58(text[1:]))
+            return _checked(from_base58(text[1:]))
         cid = cids.parse_cid(text)
         if cids.codec_of(cid) != LIBP2P_KEY:
             raise ValueError("not the CID of a key")
@@ -50,11 +50,16 @@ def from_capability(value: bytes) -> bytes | None:
 
 def text_of(peer_id: bytes) -> str:
     """Return the usual text: base58, without a multibase prefix."""
-    number, out = int.from_bytes(peer_id, "big"), ""
+    return base58(peer_id)
+
+
+def base58(data: bytes) -> str:
+    """Return *data* as base58btc text, without a multibase prefix."""
+    number, out = int.from_bytes(data, "big"), ""
     while number:
         number, digit = divmod(number, 58)
         out = _BASE58[digit] + out
-    return "1" * (len(peer_id) - len(peer_id.lstrip(b"\0"))) + out
+    return "1" * (len(data) - len(data.lstrip(b"\0"))) + out
 
 
 def of_public_key(message: bytes) -> bytes:
@@ -80,7 +85,8 @@ def _checked(multihash: bytes) -> bytes:
     return multihash
 
 
-def _from_base58(text: str) -> bytes:
+def from_base58(text: str) -> bytes:
+    """Return the bytes of base58btc *text*; ValueError for other characters."""
     number = 0
     for char in text:
         number = number * 58 + _BASE58.index(char)

@@ -11,6 +11,7 @@ import pytest
 
 from fpin.devnet import ipni
 from fpin.devnet.server import Server, bind, url_of
+from fpin.ipld.cid import parse_cid
 from tests.cli.conftest import Tenant
 
 
@@ -150,3 +151,49 @@ def test_a_delegated_router_names_providers_of_what_no_indexer_knows(
         5,
         True,
     )
+
+
+def test_an_indexer_that_answers_second_hashes_only_is_as_good_as_any(
+    tenant: Tenant, root: str, tmp_path: Path
+) -> None:
+    tenant.world.indexer.faults.encrypted_only = True
+    first = tenant.world.urls.indexer
+    plain, hidden = {"FPIN_INDEXERS": f"{first}=poll"}, {"FPIN_INDEXERS": f"{first}=poll+confirm+encrypted"}
+    stranger = {"FPIN_HOME": str(tmp_path / "stranger")}
+    assert tenant.here("get", root, "-o", tmp_path / "not", env=plain | stranger).code == 1
+    got = tenant.here("get", root, "-o", tmp_path / "back", env=hidden | stranger)
+    assert got.code == 0, got.stderr
+    assert (tmp_path / "back").read_bytes() == (tmp_path / "note.txt").read_bytes()
+    checked = tenant.here("check", root, "--confirm", "--json", env=hidden)
+    assert (checked.code, checked.json["routing"]["strength"]) == (0, "exact"), checked.stderr
+    assert [one["state"] for one in checked.json["confirmations"]] == ["confirmed"]
+    removed = tenant.here("rm", root, "--wait", "--json", env=hidden)
+    assert (removed.code, removed.json["complete"]) == (0, True), removed.stderr
+
+
+@pytest.mark.parametrize("how", ["poll", "poll+encrypted"])
+def test_an_extended_provider_is_one_more_source(
+    tenant: Tenant, second: Second, root: str, tmp_path: Path, how: str
+) -> None:
+    """Somebody advertises it who is not there, and names a provider that is."""
+    socket = bind()
+    address = ipni.multiaddr_of_url(url_of(socket))
+    publisher = ipni.Publisher(tmp_path / "ads.sqlite", b"\x21" * 32, ["/ip4/127.0.0.1/tcp/1/http"], address)
+    server = Server({socket: publisher.app})
+    server.start()
+    url = tenant.world.urls.providers[0]
+    beside = [(b"\x22" * 32, [ipni.multiaddr_of_url(url)])]
+    publisher.publish(b"\x01\xff context", [parse_cid(root)[2:]], beside=beside)
+    assert publisher.announce([f"{second.url}/announce"])
+    assert second.indexer.work()
+    env = {"FPIN_INDEXERS": f"{second.url}={how}", "FPIN_HOME": str(tmp_path / "stranger")}
+    got = tenant.here("get", root, "-o", tmp_path / "back", "--json", env=env)
+    assert (got.code, got.json["sources"]) == (0, [url]), got.stderr
+    server.stop()
+    publisher.close()
+
+
+@pytest.mark.parametrize("text", ["https://a.example=pol", "https://a.example=encrypted", "a.example=poll"])
+def test_indexers_that_are_misspelt_are_refused(tenant: Tenant, text: str) -> None:
+    refused = tenant.here("check", "site", env={"FPIN_INDEXERS": text})
+    assert (refused.code, "FPIN_INDEXERS: entry 1 is no indexer" in refused.stderr) == (2, True)

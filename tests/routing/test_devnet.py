@@ -82,8 +82,11 @@ class Devnet:
 
     def check(self) -> RoutingResult:
         """Check, the indexer reading one announced head between two questions."""
+        return self.check_with(self.peers)
+
+    def check_with(self, peers: Peers) -> RoutingResult:
         subjects = [Subject(cid=cid, copies=(self.copy,)) for cid in (ROOT, LEAF)]
-        return check_added(subjects, self.peers, pace=LOCAL.add, clock=Clock(sleep=self.slept))
+        return check_added(subjects, peers, pace=LOCAL.add, clock=Clock(sleep=self.slept))
 
     def slept(self, _seconds: float) -> None:
         self.sync()

@@ -38,6 +38,7 @@ from fpin.backends.filecoin.moving import see_moves
 from fpin.backends.filecoin.paying import Paying
 from fpin.backends.filecoin.putting import Putting, drop_others
 from fpin.backends.source import PieceSource
+from fpin.chain import networks
 from fpin.chain.costs import CopyPlan, CopyQuote, billed_size, quote
 from fpin.chain.limits import check_piece_metadata
 from fpin.chain.provider_record import ProviderRecord, is_web_address
@@ -45,11 +46,13 @@ from fpin.chain.records import Market
 from fpin.chain.selection import Candidate, Selection, Terms, find_reusable_data_set, select, select_data_sets
 from fpin.errors import ProviderError
 from fpin.events import OnEvent
+from fpin.http import Http
 from fpin.piece import PieceCid
 from fpin.provider.api import ProviderApi
 from fpin.provider.results import PieceStatus
 from fpin.routing import Gate, Indexer, Peers, Publisher, Router
 from fpin.routing.peer_id import from_capability
+from fpin.routing.private import PrivateIndexer
 from fpin.settings import JOBS
 from fpin.store import ON_CHAIN, UNDER_WAY, Copy, Payment, Pin
 from fpin.threads import Crew
@@ -454,8 +457,8 @@ class FilecoinBackend:
     def peers(self, gate: Gate) -> Peers:
         network, http = self._account.chain.network, self._account.http
         return Peers(
-            poll=tuple(Indexer(indexer.url, http) for indexer in network.indexers_for("poll")),
-            confirm=tuple(Indexer(indexer.url, http) for indexer in network.indexers_for("confirm")),
+            poll=tuple(_indexer(indexer, http) for indexer in network.indexers_for("poll")),
+            confirm=tuple(_indexer(indexer, http) for indexer in network.indexers_for("confirm")),
             routers=tuple(Router(router.url, http) for router in network.indexers_for("route")),
             gate=gate,
             publisher=self._publisher,
@@ -480,6 +483,10 @@ class FilecoinBackend:
             return None
         api = ProviderApi(copy.service_url, self._account.http, provider_id=copy.provider_id)
         return api.piece_status(copy.piece_cid)
+
+
+def _indexer(named: networks.Indexer, http: Http) -> Indexer:
+    return PrivateIndexer(named.url, http) if named.encrypted else Indexer(named.url, http)
 
 
 def _lacking(pin: Pin, sizes: Mapping[str, int], provider_id: int) -> tuple[int, ...]:

@@ -1,6 +1,6 @@
 """Advertisements, entry chunks and signed heads of IPNI: values to the exact bytes, bytes to checked values.
 
-Knows nothing of storage or HTTP. Codecs are DAG-JSON and DAG-CBOR; ExtendedProvider is refused.
+Knows nothing of storage or HTTP. Codecs are DAG-JSON and DAG-CBOR.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from fpin.devnet.dag import Link, Value, decode_cbor, decode_json, encode_cbor, encode_json
+from fpin.devnet.ipni.extended import Extended, Extension
 from fpin.devnet.ipni.identity import BadSignature, Identity, check_signature, open_envelope, peer_id_of_key
 from fpin.ipld import varint
 from fpin.ipld.cid import DAG_CBOR, DAG_JSON, codec_of, parse_cid, sha256_cid
@@ -43,6 +44,20 @@ class Advertisement:
     metadata: bytes
     is_rm: bool
     signature: bytes = b""
+    extension: Extension | None = None
+
+    def extended(
+        self, identities: Sequence[tuple[Identity, Sequence[str]]], *, override: bool = False
+    ) -> Advertisement:
+        """This one with extended providers, each signing for itself; its own is to be among them."""
+        providers = tuple(
+            Extended(peer=identity.peer_id, addresses=tuple(addresses)).signed(
+                identity, self._extension_covers(), override=override
+            )
+            for identity, addresses in identities
+        )
+        extension = Extension(context_id=self.context_id, override=override, providers=providers)
+        return replace(self, extension=extension)
 
     def signed(self, identity: Identity) -> Advertisement:
         payload = self.signature_payload()
@@ -61,7 +76,20 @@ class Advertisement:
             raise BadSignature(f"the envelope is of type {envelope.payload_type[:80]!r}")
         if envelope.payload != self.signature_payload():
             raise BadSignature("the signature covers another advertisement")
+        if self.extension is not None:
+            self._check_extension(self.extension)
         return envelope.signer
+
+    def _check_extension(self, extension: Extension) -> None:
+        if self.is_rm:
+            raise BadSignature("a removal has no extended providers")
+        for one in extension.providers:
+            one.check(self._extension_covers(), override=extension.override)
+        if extension.providers and self.provider not in [one.peer for one in extension.providers]:
+            raise BadSignature("the provider itself is not among its extended providers")
+
+    def _extension_covers(self) -> bytes:
+        return (self.previous or b"") + self.entries + self.provider.encode() + self.context_id
 
     def to_value(self) -> Value:
         fields: dict[str, Value] = {
@@ -75,6 +103,11 @@ class Advertisement:
         }
         if self.previous is not None:
             fields["PreviousID"] = Link(self.previous)
+        if self.extension is not None:
+            fields["ExtendedProvider"] = {
+                "Override": self.extension.override,
+                "Providers": [one.to_value() for one in self.extension.providers],
+            }
         return fields
 
     def to_json(self) -> tuple[bytes, bytes]:
@@ -86,8 +119,6 @@ class Advertisement:
 def decode_advertisement(cid: bytes, block: bytes) -> Advertisement:
     """Read an advertisement by the codec of its CID, or Malformed; the signature is not checked."""
     fields = _Fields(decode_block(cid, block))
-    if fields.value("ExtendedProvider") is not None:
-        raise Malformed("ExtendedProvider is not supported here")
     ad = Advertisement(
         previous=fields.optional_link("PreviousID"),
         provider=fields.text("Provider"),
@@ -97,10 +128,28 @@ def decode_advertisement(cid: bytes, block: bytes) -> Advertisement:
         metadata=fields.data("Metadata"),
         is_rm=fields.flag("IsRm"),
         signature=fields.data("Signature"),
+        extension=_extension(fields.value("ExtendedProvider"), fields.data("ContextID")),
     )
     if len(ad.context_id) > MAX_CONTEXT_ID or len(ad.metadata) > MAX_METADATA:
         raise Malformed("ContextID or Metadata is too long")
     return ad
+
+
+def _extension(value: Value, context_id: bytes) -> Extension | None:
+    if value is None:
+        return None
+    fields = _Fields(value)
+    found = []
+    for entry in map(_Fields, fields.values("Providers")):
+        found.append(
+            Extended(
+                peer=entry.text("ID"),
+                addresses=entry.texts("Addresses"),
+                metadata=entry.data("Metadata"),
+                signature=entry.data("Signature"),
+            )
+        )
+    return Extension(context_id=context_id, override=fields.flag("Override"), providers=tuple(found))
 
 
 def entry_chunks(multihashes: Iterable[bytes], size: int = CHUNK_SIZE) -> Iterator[tuple[bytes, bytes]]:
@@ -196,8 +245,12 @@ class _Fields:
     def optional_link(self, name: str) -> bytes | None:
         return self.link(name) if name in self._map else None
 
-    def texts(self, name: str) -> tuple[str, ...]:
+    def values(self, name: str) -> Sequence[Value]:
         items: Sequence[Value] = self._typed(name, list)
+        return items
+
+    def texts(self, name: str) -> tuple[str, ...]:
+        items = self.values(name)
         texts = tuple(item for item in items if isinstance(item, str))
         if len(texts) != len(items):
             raise Malformed(f"{name} holds something that is not text")

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import sqlite3
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -16,15 +16,22 @@ Row = tuple[Any, ...]
 
 
 class Database:
-    """Opens *path* (made if missing) and runs *schema*, which must be safe to run again."""
+    """Opens *path* (made if missing) and runs *schema*, which must be safe to run again.
 
-    def __init__(self, path: Path, schema: str) -> None:
+    *functions* are what its SQL may call besides SQLite's own: the same for the same arguments, always.
+    """
+
+    def __init__(
+        self, path: Path, schema: str, *, functions: Mapping[str, Callable[..., bytes]] | None = None
+    ) -> None:
         self._lock = threading.RLock()
         self._connection = sqlite3.connect(path, check_same_thread=False)
         # Write-ahead log and NORMAL: a killed process loses nothing; a power cut may lose the last seconds
         # of a devnet, which is a fair price for not waiting on the disk.
         self._connection.execute("PRAGMA journal_mode=WAL")
         self._connection.execute("PRAGMA synchronous=NORMAL")
+        for name, function in (functions or {}).items():
+            self._connection.create_function(name, -1, function, deterministic=True)
         self._connection.executescript(schema)
 
     @contextmanager

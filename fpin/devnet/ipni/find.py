@@ -18,6 +18,7 @@ from starlette.routing import Route
 
 from fpin.devnet.ipni import announcement, routing
 from fpin.devnet.ipni.advertisement import is_multihash
+from fpin.devnet.ipni.extended import Extension
 from fpin.devnet.ipni.identity import base58_decode, parse_peer_id
 from fpin.devnet.ipni.index import ProviderInfo, Record
 from fpin.ipld.cid import DAG_CBOR, DAG_JSON, codec_of, format_cid, multihash_of, parse_cid
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 
 _JSON, _NDJSON = "application/json", "application/x-ndjson"
 _MAX_ANNOUNCEMENT = 1 << 20
+_DOUBLE_HASHED = b"\x56"
 _CORS = {"Access-Control-Allow-Origin": "*"}
 # indexstar sends the same for hits and misses.
 _ROUTING_CACHE = {
@@ -50,6 +52,9 @@ def make_app(indexer: Indexer) -> Starlette:
     lookups: list[tuple[str, Handler]] = [
         ("/cid/{cid}", service.find_cid),
         ("/multihash/{multihash}", service.find_multihash),
+        ("/encrypted/cid/{cid}", service.find_hidden_cid),
+        ("/encrypted/multihash/{multihash}", service.find_hidden_multihash),
+        ("/metadata/{key}", service.get_metadata),
         ("/routing/v1/providers/{cid}", service.find_routing),
         ("/providers", service.list_providers),
         ("/providers/{peer}", service.get_provider),
@@ -123,8 +128,11 @@ class _Service:
             raise _Reply(400, "find: input is not a valid base58 or hex encoded multihash")
         return self._answer(multihash, stream)
 
+    def _found(self, multihash: bytes) -> list[Record]:
+        return [] if self._indexer.faults.encrypted_only else self._index.find(multihash)
+
     def _answer(self, multihash: bytes, stream: bool) -> Response:
-        results = [_provider_result(record) for record in self._index.find(multihash)]
+        results = [_provider_result(record) for record in self._found(multihash)]
         if not results:
             raise _Reply(404, "no results for query")
         if stream:
@@ -133,9 +141,43 @@ class _Service:
             {"MultihashResults": [{"Multihash": _base64(multihash), "ProviderResults": results}]},
         )
 
+    async def find_hidden_cid(self, request: Request) -> Response:
+        stream = _accepts(request, _NDJSON, _JSON) == _NDJSON
+        return self._hidden_answer(multihash_of(_cid(request)), stream)
+
+    async def find_hidden_multihash(self, request: Request) -> Response:
+        stream = _accepts(request, _NDJSON, _JSON) == _NDJSON
+        multihash = _parse_multihash(request.path_params["multihash"])
+        if multihash is None:
+            raise _Reply(400, "find: input is not a valid base58 or hex encoded multihash")
+        return self._hidden_answer(multihash, stream)
+
+    def _hidden_answer(self, second: bytes, stream: bool) -> Response:
+        if second[:1] != _DOUBLE_HASHED:
+            raise _Reply(400, "multihash must be of code dbl-sha2-256")
+        keys = [_base64(key) for key in self._index.find_hidden(second)]
+        if not keys:
+            raise _Reply(404, "no results for query")
+        if stream:
+            lines = [{"EncryptedValueKey": key} for key in keys]
+            return _lines(lines, {"X-Content-Type-Options": "nosniff"})
+        found = {"Multihash": _base64(second), "EncryptedValueKeys": keys}
+        return _json({"EncryptedMultihashResults": [found]})
+
+    async def get_metadata(self, request: Request) -> Response:
+        _accepts(request, _JSON)
+        try:
+            key = base58_decode(request.path_params["key"])
+        except ValueError as exc:
+            raise _Reply(400, f"cannot decode key: {exc}") from exc
+        box = self._index.hidden_metadata(key)
+        if box is None:
+            raise _Reply(404, "no metadata for key")
+        return _json({"EncryptedMetadata": _base64(box)})
+
     async def find_routing(self, request: Request) -> Response:
         stream = _accepts(request, _NDJSON, _JSON) == _NDJSON
-        found = routing.peers(self._index.find(multihash_of(_cid(request))))
+        found = routing.peers(self._found(multihash_of(_cid(request))))
         query = request.query_params
         kept = routing.keep(found, query.get("filter-addrs"), query.get("filter-protocols"))
         records = [peer.to_json() for peer in kept]
@@ -150,14 +192,18 @@ class _Service:
 
     async def list_providers(self, request: Request) -> Response:
         _accepts(request, _JSON)
-        return _json([_provider_info(info) for info in self._index.providers()])
+        return _json([self._shown(info) for info in self._index.providers()])
 
     async def get_provider(self, request: Request) -> Response:
         _accepts(request, _JSON)
         info = self._index.provider(_peer(request, "cannot decode provider id"))
         if info is None or info.inactive:
             raise _Reply(404, "provider not found")
-        return _json(_provider_info(info))
+        return _json(self._shown(info))
+
+    def _shown(self, info: ProviderInfo) -> dict[str, object]:
+        shown, extension = _provider_info(info), self._index.extension(info.peer)
+        return {**shown, "ExtendedProviders": _extension(extension)} if extension else shown
 
     async def get_stats(self, _: Request) -> Response:
         count = self._index.entry_count()
@@ -252,6 +298,18 @@ def _provider_info(info: ProviderInfo) -> dict[str, object]:
     }
     always = ("AddrInfo", "LastAdvertisement", "FrozenAt")
     return {name: value for name, value in shown.items() if value or name in always}
+
+
+def _extension(extension: Extension) -> dict[str, object]:
+    named: dict[str, object] = {
+        "Providers": [{"ID": one.peer, "Addrs": [*one.addresses]} for one in extension.providers],
+        "Metadatas": [_base64(one.metadata) or None for one in extension.providers],
+    }
+    if not extension.context_id:
+        return named
+    # Go takes the bytes for a text, and writes what is no UTF-8 in them as U+FFFD.
+    context = extension.context_id.decode("utf-8", "replace")
+    return {"Contextual": [{"Override": extension.override, "ContextID": context, **named}]}
 
 
 def _sync_status(peer: str, status: SyncStatus) -> dict[str, object]:

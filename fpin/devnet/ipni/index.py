@@ -10,7 +10,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from fpin.devnet.ipni import hidden
 from fpin.devnet.ipni.database import Database, Row
+from fpin.devnet.ipni.extended import Extended, Extension, beside
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS pending (
@@ -29,6 +31,11 @@ CREATE TABLE IF NOT EXISTS context (
 CREATE TABLE IF NOT EXISTS entry (
     multihash BLOB, context INTEGER, PRIMARY KEY (multihash, context)) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS entry_by_context ON entry (context);
+CREATE INDEX IF NOT EXISTS entry_by_second_hash ON entry (second_hash(multihash));
+CREATE INDEX IF NOT EXISTS context_by_key ON context (metadata_key(provider, context_id));
+CREATE TABLE IF NOT EXISTS extension (
+    provider TEXT PRIMARY KEY, context_id BLOB NOT NULL, override INTEGER NOT NULL,
+    providers TEXT NOT NULL) WITHOUT ROWID;
 """
 _PROVIDER = """
 SELECT provider.peer, addresses, publisher, publisher.address, last_ad, last_ad_time, lag, last_error,
@@ -76,7 +83,9 @@ class Index:
     """The state of one indexer, kept in the file *path*."""
 
     def __init__(self, path: Path) -> None:
-        self._database = Database(path, _SCHEMA)
+        self._database = Database(
+            path, _SCHEMA, functions={"second_hash": hidden.second_hash, "metadata_key": hidden.metadata_key}
+        )
 
     def close(self) -> None:
         self._database.close()
@@ -166,17 +175,62 @@ class Index:
             )
 
     def find(self, multihash: bytes) -> list[Record]:
-        """Who has *multihash*, with each provider's current addresses; inactive providers are left out."""
+        """Who has *multihash*, with each provider's current addresses; inactive providers are left out.
+
+        Extended providers stand after the one that named them.
+        """
         rows = self._database.rows(
             "SELECT peer, addresses, context_id, metadata FROM entry"
             " JOIN context ON context.id = entry.context JOIN provider ON provider.peer = context.provider"
             " WHERE multihash = ? AND NOT inactive ORDER BY context.id",
             multihash,
         )
-        return [
-            Record(provider=row[0], addresses=tuple(json.loads(row[1])), context_id=row[2], metadata=row[3])
-            for row in rows
-        ]
+        found = []
+        for peer, addresses, context_id, metadata in rows:
+            others = beside(peer, context_id, metadata, self.extension(peer))
+            for provider, places, how in ((peer, tuple(json.loads(addresses)), metadata), *others):
+                found.append(Record(provider=provider, addresses=places, context_id=context_id, metadata=how))
+        return found
+
+    def find_hidden(self, second: bytes) -> list[bytes]:
+        """The value keys of what has *second* for its second hash, each boxed for whoever knows the first."""
+        rows = self._database.rows(
+            "SELECT multihash, provider, context_id FROM entry JOIN context ON context.id = entry.context"
+            " WHERE second_hash(multihash) = ? ORDER BY context.id",
+            second,
+        )
+        return [hidden.box(hidden.value_key(provider, context), first) for first, provider, context in rows]
+
+    def hidden_metadata(self, key: bytes) -> bytes | None:
+        """The boxed metadata of the context with that key; None: there is none."""
+        row = self._database.row(
+            "SELECT provider, context_id, metadata FROM context WHERE metadata_key(provider, context_id) = ?",
+            key,
+        )
+        return hidden.box(row[2], hidden.value_key(row[0], row[1])) if row else None
+
+    def set_extension(self, provider: str, extension: Extension) -> None:
+        """The newest counts, whatever it is for; one without providers ends them."""
+        shown = [[one.peer, [*one.addresses], one.metadata.hex()] for one in extension.providers]
+        with self._database.transaction() as connection:
+            connection.execute("DELETE FROM extension WHERE provider = ?", (provider,))
+            if shown:
+                connection.execute(
+                    "INSERT INTO extension VALUES (?, ?, ?, ?)",
+                    (provider, extension.context_id, extension.override, json.dumps(shown)),
+                )
+
+    def extension(self, provider: str) -> Extension | None:
+        row = self._database.row(
+            "SELECT context_id, override, providers FROM extension WHERE provider = ?", provider
+        )
+        if row is None:
+            return None
+        providers = tuple(
+            Extended(peer=peer, addresses=tuple(addresses), metadata=bytes.fromhex(metadata))
+            for peer, addresses, metadata in json.loads(row[2])
+        )
+        return Extension(context_id=row[0], override=bool(row[1]), providers=providers)
 
     def entry_count(self) -> int:
         row = self._database.row("SELECT count(DISTINCT multihash) FROM entry")
@@ -232,6 +286,7 @@ class Index:
         with self._database.transaction() as connection:
             connection.execute(f"DELETE FROM entry WHERE context IN ({contexts})", (publisher,))
             connection.execute(f"DELETE FROM context WHERE provider IN ({providers})", (publisher,))
+            connection.execute(f"DELETE FROM extension WHERE provider IN ({providers})", (publisher,))
             connection.execute("DELETE FROM provider WHERE publisher = ?", (publisher,))
             connection.execute("DELETE FROM publisher WHERE peer = ?", (publisher,))
             connection.execute("DELETE FROM pending WHERE publisher = ?", (publisher,))

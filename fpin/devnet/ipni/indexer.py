@@ -32,6 +32,7 @@ class IndexerFaults:
     status: int = 500
     retry_after: int | None = None  # seconds, sent with `status`
     nonsense: bool = False  # lookups are answered 200 with a web page
+    encrypted_only: bool = False  # finds content by its second hash alone, as double-hashed stores do
     drop_announcements: bool = False  # announcements are accepted and forgotten
     hold_ingest: bool = False  # announcements wait, nothing is read
 

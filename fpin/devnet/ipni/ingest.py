@@ -129,6 +129,10 @@ class ChainReader:
         self._index.mark_processed(cid, ad.provider, skipped=skipped, lag=lag, now=self._clock())
 
     def _apply(self, ad: Advertisement) -> None:
+        if ad.extension is not None:
+            if ad.extension.override and not ad.context_id:
+                raise Unusable("it overrides the extended providers of a context and names none")
+            self._index.set_extension(ad.provider, ad.extension)
         if ad.is_rm:
             self._index.remove_context(ad.provider, ad.context_id)
         elif ad.entries == NO_ENTRIES:

@@ -110,12 +110,24 @@ class Publisher:
         return row[0] if row else None
 
     def publish(
-        self, context_id: bytes, multihashes: Iterable[bytes], metadata: bytes = GATEWAY_METADATA
+        self,
+        context_id: bytes,
+        multihashes: Iterable[bytes],
+        metadata: bytes = GATEWAY_METADATA,
+        *,
+        beside: Sequence[tuple[bytes, Sequence[str]]] = (),
+        override: bool = False,
     ) -> str:
-        """Append an advertisement that adds *multihashes* under *context_id*; its CID."""
+        """Append an advertisement that adds *multihashes* under *context_id*; its CID.
+
+        *beside* are the key seeds and addresses of extended providers; *override* is as in `Extension`.
+        """
         chunks = [*entry_chunks(multihashes, self._chunk_size)]
         entries = chunks[-1][0] if chunks else NO_ENTRIES
-        return self._append(context_id, entries, metadata, is_rm=False, chunks=chunks)
+        others = [(Identity(seed), addresses) for seed, addresses in beside]
+        return self._append(
+            context_id, entries, metadata, is_rm=False, chunks=chunks, beside=others, override=override
+        )
 
     def retract(self, context_id: bytes) -> str:
         """Append the removal of everything under *context_id*; its CID.
@@ -172,6 +184,8 @@ class Publisher:
         *,
         is_rm: bool,
         chunks: Sequence[tuple[bytes, bytes]] = (),
+        beside: Sequence[tuple[Identity, Sequence[str]]] = (),
+        override: bool = False,
     ) -> str:
         with self._appending:
             head = self.head
@@ -184,6 +198,8 @@ class Publisher:
                 metadata=metadata,
                 is_rm=is_rm,
             )
+            if beside:
+                ad = ad.extended([(self._identity, ()), *beside], override=override)
             cid, block = self._sign(ad).to_json()
             self._store(format_cid(cid), block, ad, chunks)
             return format_cid(cid)
