@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 
 .PHONY: demo test lint types unit slow faults interop bench sanitize reference transcripts licences docs package format clean
 
-$(BIN)/.installed: pyproject.toml $(wildcard setup.py) $(wildcard fpin/piece/*.c fpin/piece/*.h)
+$(BIN)/.installed: pyproject.toml $(wildcard setup.py) $(wildcard fpin/*/*.c fpin/*/*.h)
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install -qq --disable-pip-version-check --editable '.[dev]'
 	touch $@

@@ -7,9 +7,9 @@ sending copy nothing.
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import mmap
 import os
+from array import array
 from dataclasses import dataclass
 from io import FileIO
 
@@ -21,7 +21,6 @@ from fpin.pack.shape import leaf_frame
 from fpin.pack.tree import FILE
 from fpin.piece.leaves import sha256_many
 
-_SMALL = 2**16  # bytes of a file: larger ones are read straight into their places, and hashed side by side
 # Not a pipe that took a file's place: opening one would wait for its other end for ever.
 _FLAGS = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0)
 
@@ -76,17 +75,20 @@ class _Reader:
         self.profile = layout.profile
         self.view = view
         self.position = 0
-        self.digests: list[bytes] = []
-        self.unhashed: list[
-            tuple[int, int, int]
-        ] = []  # row of the digest; start and end of the block in the view
+        self.blocks: list[tuple[int, int]] = []  # start and end of each in the view
+        self.frames: dict[int, tuple[bytes, bytes, bytes]] = {}  # by size of content
         self.content = 0
 
     def read(self, start: int, stop: int) -> None:
         tree, firsts = self.tree, self.layout.first_blocks
-        small = min(self.profile.chunk_size, _SMALL)
         folder, parent = b"", -1
-        for entry in range(self.layout.entry_at(start), self.layout.entry_at(stop - 1) + 1):
+        paths: list[bytes] = []  # of files of one leaf that follow each other, read together
+        first, last = self.layout.entry_at(start), self.layout.entry_at(stop - 1)
+        for entry in range(first, last + 1):
+            small = tree.kinds[entry] == FILE and tree.sizes[entry] <= self.profile.chunk_size
+            if not small and paths:
+                self._small(entry - len(paths), paths)
+                paths = []
             if tree.kinds[entry] != FILE:
                 continue
             path = tree.bases.get(entry)
@@ -95,33 +97,22 @@ class _Reader:
                     parent = tree.parents[entry]
                     folder = os.path.join(tree.source_path(parent), b"")
                 path = folder + tree.names[entry]
-            if tree.sizes[entry] <= small:
-                self._small(entry, path)
+            if small:
+                paths.append(path)
             else:
                 self._large(entry, path, start - firsts[entry], stop - firsts[entry])
+        if paths:
+            self._small(last + 1 - len(paths), paths)
 
-    def _small(self, entry: int, path: bytes) -> None:
-        size = self.tree.sizes[entry]
-        descriptor = _open(path)
-        try:
-            data = os.read(descriptor, size + 1)
-            while 0 < len(data) < size and (more := os.read(descriptor, size - len(data))):
-                data += more
-            self._check(entry, path, os.fstat(descriptor), len(data) == size)
-        except OSError as exc:
-            raise _unreadable(path, exc) from exc
-        finally:
-            os.close(descriptor)
-        if not self.profile.raw_leaves:
-            before, after = leaf_frame(self.profile, size)
-            data = before + data + after
-        digest = hashlib.sha256(data).digest()
-        section = varint.encode(self.profile.cid_size + len(data)) + self.profile.leaf_prefix + digest + data
-        end = self.position + len(section)
-        self.view[self.position : end] = section
-        self.position = end
-        self.digests.append(digest)
-        self.content += size
+    def _small(self, first: int, paths: list[bytes]) -> None:
+        """Read files of one leaf, the entries from *first* on, straight into place."""
+        tree, end = self.tree, first + len(paths)
+        sizes = tree.sizes[first:end]
+        places = array("Q", map(self._section, sizes))
+        same = tree.mtimes[first:end], tree.inodes[first:end]
+        done = read_files(tuple(paths), sizes, *same, places, self.view, _FLAGS)
+        if done < len(paths):
+            raise _reason(paths[done], tree.sizes[first + done])
 
     def _large(self, entry: int, path: bytes, start: int, stop: int) -> None:
         """Read those leaves of a file that are among its blocks *start* to *stop*, straight into place."""
@@ -143,33 +134,37 @@ class _Reader:
 
     def _leaf(self, file: FileIO, size: int) -> bool:
         """Read the next *size* bytes into their section; tell whether there were as many."""
-        before, after = leaf_frame(self.profile, size)
-        block_size = len(before) + size + len(after)
-        head = varint.encode(self.profile.cid_size + block_size) + self.profile.leaf_prefix
+        place = self._section(size)
+        return _fill(file, self.view[place : place + size])
+
+    def _section(self, size: int) -> int:
+        """Make the next leaf's section but for content and digest; return where the content goes."""
+        head, before, after = self.frames.get(size) or self._frame(size)
         view, cid_end = self.view, self.position + len(head) + DIGEST
-        data, end = cid_end + len(before), cid_end + block_size
+        content = cid_end + len(before)
+        end = content + size + len(after)
         view[self.position : cid_end - DIGEST] = head
-        view[cid_end:data] = before
-        view[data + size : end] = after
-        while data < end - len(after):
-            count = file.readinto(view[data : end - len(after)])
-            if not count:
-                return False
-            data += count
+        if before:
+            view[cid_end:content] = before
+            view[content + size : end] = after
         self.position = end
-        self.unhashed.append((len(self.digests), cid_end, end))
-        self.digests.append(b"")
+        self.blocks.append((cid_end, end))
         self.content += size
-        return True
+        return content
+
+    def _frame(self, size: int) -> tuple[bytes, bytes, bytes]:
+        before, after = leaf_frame(self.profile, size)
+        length = varint.encode(self.profile.cid_size + len(before) + size + len(after))
+        frame = self.frames[size] = length + self.profile.leaf_prefix, before, after
+        return frame
 
     def finish(self) -> Sections:
-        """Hash the large blocks side by side, put the digests in their places, and return what was read."""
+        """Hash the blocks side by side, put the digests in their places, and return what was read."""
         view = self.view
-        hashed = sha256_many([view[start:end] for _, start, end in self.unhashed])
-        for place, (row, start, _) in enumerate(self.unhashed):
-            digest = hashed[place * DIGEST : (place + 1) * DIGEST]
-            self.digests[row] = view[start - DIGEST : start] = digest
-        return Sections(view[: self.position], b"".join(self.digests), self.content)
+        digests = sha256_many([view[start:end] for start, end in self.blocks])
+        for place, (start, _) in enumerate(self.blocks):
+            view[start - DIGEST : start] = digests[place * DIGEST : (place + 1) * DIGEST]
+        return Sections(view[: self.position], digests, self.content)
 
     def _check(self, entry: int, path: bytes, status: os.stat_result, whole: bool) -> None:
         tree = self.tree
@@ -191,6 +186,60 @@ def check_symlink(layout: Layout, entry: int) -> None:
         same = False
     if not same:
         raise changed(path)
+
+
+def read_each(
+    paths: tuple[bytes, ...],
+    sizes: array[int],
+    mtimes: array[int],
+    inodes: array[int],
+    places: array[int],
+    out: memoryview,
+    flags: int,
+    /,
+) -> int:
+    """Read files to their *places* in *out* until one is not as it should be; return how many were.
+
+    That is to say, it can be read, and has that size, that time (ns) and that inode afterwards.
+    """
+    done = 0
+    for path, size, mtime, inode, place in zip(paths, sizes, mtimes, inodes, places, strict=True):
+        try:
+            with open(path, "rb", buffering=0, opener=lambda name, _: os.open(name, flags)) as file:
+                whole, status = _fill(file, out[place : place + size]), os.fstat(file.fileno())
+        except OSError:
+            break
+        if not whole or (status.st_size, status.st_mtime_ns, status.st_ino) != (size, mtime, inode):
+            break
+        done += 1
+    return done
+
+
+read_files = read_each
+with contextlib.suppress(ImportError):  # installed without a C compiler, or not POSIX
+    from fpin.pack._files import read_files  # the same, compiled
+
+
+def _fill(file: FileIO, out: memoryview) -> bool:
+    """Read until *out* is full; tell whether there was enough."""
+    while out:
+        count = file.readinto(out)
+        if not count:
+            return False
+        out = out[count:]
+    return True
+
+
+def _reason(path: bytes, size: int) -> SourceError | SourceChanged:
+    """Return why a file was not as it should be: what happens when it is read again, or that it changed."""
+    descriptor = _open(path)
+    try:
+        os.read(descriptor, size)
+    except OSError as exc:
+        return _unreadable(path, exc)
+    finally:
+        os.close(descriptor)
+    return changed(path)
 
 
 def _open(path: bytes) -> int:

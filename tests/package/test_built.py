@@ -66,7 +66,8 @@ def test_the_wheel_is_for_every_python_from_311_on_and_has_no_sources(built: Pat
     [wheel] = built.glob("*.whl")
     assert "-cp311-abi3-" in wheel.name
     names = zipfile.ZipFile(wheel).namelist()
-    assert any(name.endswith("_native.abi3.so") for name in names)
+    for module in ("piece/_native", "pack/_files"):
+        assert f"fpin/{module}.abi3.so" in names
     assert "fpin/py.typed" in names
     assert "fpin/chain/networks.json" in names
     assert not [name for name in names if name.endswith((".c", ".h")) or name.startswith("tests/")]
@@ -81,8 +82,8 @@ def test_the_sdist_builds_where_there_is_no_compiler_and_works_all_the_same(
     [sdist] = built.glob("*.tar.gz")
     with tarfile.open(sdist) as archive:
         names = archive.getnames()
-    assert any(name.endswith("fpin/piece/_native.c") for name in names)
-    assert any(name.endswith("fpin/piece/_sha256.h") for name in names)
+    for source in ("piece/_native.c", "piece/_sha256.h", "pack/_files.c"):
+        assert any(name.endswith(f"fpin/{source}") for name in names)
     home = tmp_path / "home"
     home.mkdir()
     python = install(tmp_path / "venv", sdist, {"CC": "false"})
