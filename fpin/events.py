@@ -173,6 +173,7 @@ class RemovalSeen(Event):
 class Fetching(Event):
     source: str
     done: int  # bytes of verified content
+    total: int | None = None  # None: it is not known beforehand
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

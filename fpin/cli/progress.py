@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
 import sys
 import threading
 import time
 from types import TracebackType
-from typing import TYPE_CHECKING, NoReturn, Self
+from typing import TYPE_CHECKING, NoReturn, Self, TextIO
 
 from fpin import events
 from fpin.cli.output import count, short
@@ -119,13 +120,14 @@ class Bars(Printer):
             bar = self._bars[label] = tqdm(
                 total=total,
                 desc=label,
-                unit="B",
+                unit="iB",
                 unit_scale=True,
                 unit_divisor=1024,
                 leave=False,
                 dynamic_ncols=True,
                 file=sys.stderr,
             )
+            bar.dynamic_ncols = _width  # type: ignore[assignment]  # (what tqdm itself keeps there)
         bar.total = total
         bar.update(done - bar.n)
         if done == total:
@@ -175,7 +177,7 @@ def _movement(event: Event) -> tuple[str, int, int | None] | None:
         case events.Uploading():
             return f"uploading to provider {event.provider_id}", event.done, event.total
         case events.Fetching():
-            return "fetching", event.done, None
+            return "fetching", event.done, event.total
         case _:
             return None
 
@@ -291,6 +293,11 @@ def _removal(event: events.RemovalSeen) -> str:
         "gone": "the indexer has forgotten it",
     }[event.state]
     return f"provider {event.provider_id}: piece {event.piece_id}: {what}"
+
+
+def _width(stream: TextIO) -> tuple[int, None]:
+    """Return how wide a bar may be: there stays room for the ^C of a terminal, which would break the line."""
+    return max(os.get_terminal_size(stream.fileno()).columns - 3, 10), None
 
 
 def _line(text: str) -> None:

@@ -69,8 +69,10 @@ def get(
             + ", and its indexer lists no provider with HTTP",
         )
 
-    def moved(source: str, done: int) -> None:
-        on_event(Fetching(source=source, done=done))
+    of_pin = pin.size if pin and not inside and part is None else None
+
+    def moved(source: str, done: int, total: int | None) -> None:
+        on_event(Fetching(source=source, done=done, total=of_pin if total is None else total))
 
     known = {source.url for source in sources}
 

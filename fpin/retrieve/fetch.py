@@ -15,7 +15,7 @@ from typing import BinaryIO
 
 from fpin.errors import FpinError, GatewayUnavailable, NotFound, Unavailable, VerificationFailed
 from fpin.ipld import cid as cids
-from fpin.retrieve.content import Content, Span
+from fpin.retrieve.content import Content, File, Part, Span
 from fpin.retrieve.content import Path as Inside
 from fpin.retrieve.files import Tree, Written, write_stream, write_tree
 from fpin.retrieve.gateway import Gateway, NotServed
@@ -25,8 +25,11 @@ from fpin.retrieve.verify import BlockCache, CarStream, Incomplete, Limits, Orde
 _RETRY_DELAY = 0.5  # seconds, where a server says "later" without saying when
 _LONGEST_RETRY_AFTER = 30.0
 
-Progress = Callable[[str, int], None]
-"""Told the name of the source in use, and the bytes of verified content written so far."""
+Progress = Callable[[str, int, int | None], None]
+"""Told the name of the source in use, the bytes of verified content written so far, and how many it will be.
+
+None where only a walk of the directories would tell.
+"""
 
 FindMore = Callable[[bytes], Sequence[Gateway]]
 """Asked who else may have a block that none of the sources has; it may name known ones again."""
@@ -87,13 +90,22 @@ def fetch(
         content = Content(root_cid, blocks.get, limits, keep=keep, ahead=blocks.ahead)
         target = content.resolve(path)
         blocks.resolved()
-        parts = content.parts(target, span)
+        total: int | None = None
+
+        def parts_of_known_size() -> Iterator[Part]:
+            nonlocal total
+            for part in content.parts(target, span):
+                if isinstance(part, File) and not part.path:
+                    total = part.size  # it is all there is
+                yield part
+
+        parts = parts_of_known_size()
         steps = write_tree(parts, sink) if isinstance(sink, Tree) else write_stream(parts, sink)
         written = Written()
         with contextlib.closing(steps):
             for written in steps:
                 if progress is not None:
-                    progress(blocks.source, written.bytes)
+                    progress(blocks.source, written.bytes, total)
         return Fetched(
             root_cid=root_cid,
             bytes=written.bytes,

@@ -43,11 +43,24 @@ def test_bytes_that_move_are_a_bar_with_rate_and_stages_are_lines_that_stay(
         assert screen.wait() == 0, screen.seen
         assert re.search(BAR, screen.seen)
         assert re.search(r"hashing: +\d+%\|", screen.seen)
+        bars = [line for line in re.split(r"[\r\n]", screen.seen) if "%|" in line]
+        # The first is as wide as can be; after that there is room for the ^C of who has had enough.
+        assert max(len(line.rstrip()) for line in bars[-3:]) == 97
         left = plain(screen.seen)
     lines = [line for line in left.splitlines() if line.strip()]
     assert not any("%|" in line for line in lines), "a bar was left on the screen"
     for text in ("1 file, 24", "provider 1: uploaded", "provider 1: on chain", "routing: found"):
         assert any(text in line for line in lines), text
+
+
+def test_what_is_fetched_has_a_bar_with_the_time_that_is_left(
+    tenant: Tenant, large: Path, tmp_path: Path
+) -> None:
+    assert tenant.here("add", large, "--copies", "1").code == 0
+    with terminal(tenant.fpin, "get", large, "-o", tmp_path / "back") as screen:
+        assert screen.wait() == 0, screen.seen
+    assert re.search(r"fetching: +\d+%\|.*/24\.0M \[\d\d:\d\d<.*iB/s", screen.seen)
+    assert (tmp_path / "back").read_bytes() == large.read_bytes()
 
 
 def test_ctrl_c_ends_with_130_says_what_to_do_and_the_same_command_goes_on(

@@ -118,10 +118,16 @@ def test_progress_names_the_source_and_counts_verified_bytes(
 ) -> None:
     root = tree(dag)
     dag.serve(first)
-    told: list[tuple[str, int]] = []
-    fetch(root, (), [Gateway(first.url, http, name="g")], tmp_path / "o", lambda *step: told.append(step))
-    assert told[-1] == ("g", 901)
-    assert [size for _, size in told] == sorted(size for _, size in told)
+    told: list[tuple[str, int, int | None]] = []
+    source = [Gateway(first.url, http, name="g")]
+    fetch(root, (), source, tmp_path / "o", lambda *step: told.append(step))
+    assert told[-1] == ("g", 901, None)
+    assert [size for _, size, _ in told] == sorted(size for _, size, _ in told)
+    # Of a single file it is known beforehand how much it is.
+    alone: list[tuple[str, int, int | None]] = []
+    fetch(root, ("a b?.bin",), source, tmp_path / "p", lambda *step: alone.append(step))
+    size = (tmp_path / "p").stat().st_size
+    assert alone[-1] == ("g", size, size)
 
 
 def test_a_gateway_template_puts_the_cid_where_it_belongs(first: Peer, http: Http, dag: Dag) -> None:

@@ -66,7 +66,7 @@ class Place:
         self.peer, self.http, self.root = peer, http, root
 
     def fetch(self, *, stop_after: int | None = None, span: Span | None = None) -> Fetched:
-        def progress(_source: str, done: int) -> None:
+        def progress(_source: str, done: int, _total: int | None) -> None:
             if stop_after is not None and done >= stop_after:
                 raise KeyboardInterrupt
 
@@ -198,7 +198,7 @@ def test_a_great_many_files_that_are_here_already_are_no_bomb(
     dag.serve(peer)
     source, limits = Gateway(peer.url, http), Limits(repeats=10)
 
-    def stop(_source: str, done: int) -> None:
+    def stop(_source: str, done: int, _total: int | None) -> None:
         if done > 3250:
             raise KeyboardInterrupt
 
