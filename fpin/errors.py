@@ -13,7 +13,8 @@
     │   ├── NodeUnavailable       … a chain node
     │   ├── ProviderUnavailable   … a storage provider (also a ProviderError)
     │   ├── IndexerUnavailable    … an indexer
-    │   └── GatewayUnavailable    … a gateway
+    │   ├── GatewayUnavailable    … a gateway
+    │   └── QuoteExpired          what was told of the price is not so any more; asking again tells anew
     ├── ProviderError             a provider did not do what its HTTP API promises
     ├── ChainError                a node or contract refused; asking again changes nothing
     │   └── Reverted              a contract refused, and said why
@@ -87,6 +88,10 @@ class IndexerUnavailable(Unavailable):
 
 class GatewayUnavailable(Unavailable):
     """A gateway gave no usable answer."""
+
+
+class QuoteExpired(Unavailable):
+    """It would cost something else now than was told; nothing was paid."""
 
 
 class ProviderError(FpinError):

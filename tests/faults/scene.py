@@ -163,6 +163,15 @@ def revoked(scene: Scene) -> None:
     scene.wallet.revoke_service()
 
 
+def dearer(scene: Scene) -> None:
+    """The storage service asks for ten times as much, for as long as the scene lasts."""
+    service = scene.tenant.world.chain.deployed.fwss
+    price = 10 * service.prices.storage_per_tib_per_month
+    scene.patch.setattr(
+        service, "prices", dataclasses.replace(service.prices, storage_per_tib_per_month=price)
+    )
+
+
 def deposited(scene: Scene) -> None:
     scene.wallet.deposit(10 * ONE_TOKEN, approve=False)
 

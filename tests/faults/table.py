@@ -276,6 +276,18 @@ CHAIN = Part(
             remedy="fpin payments setup",
         ),
         Row(
+            id="prices-rise",
+            what="The storage service raises its prices after the upload.",
+            make=scene.when_uploaded(scene.dearer),
+            code=5,
+            says=(
+                "fpin: the storage service changed its prices since they were told: nothing was added",
+                "→ run it again: it tells the new price first, and what was uploaded is there",
+            ),
+            state="pending",
+            copies={1: "parked"},
+        ),
+        Row(
             id="dropped-once",
             what="The add's transaction is dropped, and the provider sends it again.",
             make=scene.together(scene.resends_at_once, scene.chain_switch("drop", 1)),

@@ -57,13 +57,16 @@ class Account:
         """The wallet's own key, which alone moves its money; raises NoKey where it is not at hand."""
         return self.identity.own
 
-    def check_rights(self, scopes: Sequence[str]) -> None:
-        """Raise PermissionMissing, or NoKey, unless all of *scopes* (`sessions.SCOPES`) can be signed."""
+    def check_rights(self, scopes: Sequence[str], *, anew: bool = False) -> None:
+        """Raise PermissionMissing, or NoKey, unless all of *scopes* (`sessions.SCOPES`) can be signed.
+
+        What a session key may do is asked once a run, and again with *anew*.
+        """
         session = self.identity.session
         if session is None:
             _ = self.owner
             return
-        if self._grants is None:
+        if self._grants is None or anew:
             self._grants = self.chain.session_grants(self.payer, session.address)
         missing = self._grants.missing(scopes)
         if missing:

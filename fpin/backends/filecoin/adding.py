@@ -21,9 +21,9 @@ from fpin.backends.filecoin.confirming import Confirming
 from fpin.backends.filecoin.relay import Relay
 from fpin.chain import typed_data
 from fpin.chain.limits import in_batches
-from fpin.chain.records import NonceUse
+from fpin.chain.records import NonceUse, PriceList
 from fpin.chain.selection import find_reusable_data_set
-from fpin.errors import ChainError, NoKey, ProviderError, ProviderUnavailable
+from fpin.errors import ChainError, NoKey, ProviderError, ProviderUnavailable, QuoteExpired
 from fpin.events import OnEvent
 from fpin.piece import PieceCid
 from fpin.provider.results import AddStatus, CreationStatus, PullStatus
@@ -64,6 +64,7 @@ class Adding:
     account: Account
     pin: Pin
     place: Place
+    prices: PriceList | None  # that were quoted
     bringing: Bringing
     relay: Relay
     on_event: OnEvent
@@ -238,7 +239,11 @@ class Adding:
 
     def _add(self, batch: _Batch) -> None:
         """Have *batch* added in one call."""
+        self._check_prices()
         data_set_id = self._data_set()
+        self.account.check_rights(
+            ["add"] if data_set_id is not None else ["create-data-set", "add"], anew=True
+        )
         if data_set_id is not None:
             self._wait_until_recorded(self.place.provider_id, data_set_id)
         if batch.submission is None:
@@ -250,6 +255,14 @@ class Adding:
         self._send(submission)
         self._data_set_id = self._confirm(submission.submission)
         self._making.close()
+
+    def _check_prices(self) -> None:
+        """Raise QuoteExpired if an add would cost something else than was told; bringing bytes takes long."""
+        if self.prices is not None and self.account.chain.price_list() != self.prices:
+            raise QuoteExpired(
+                "the storage service changed its prices since they were told: nothing was added",
+                hint="run it again: it tells the new price first, and what was uploaded is there",
+            )
 
     def _data_set(self) -> int | None:
         """Return the data set to add to; None to make one, which nobody else does until that is done."""

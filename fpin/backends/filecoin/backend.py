@@ -42,7 +42,7 @@ from fpin.chain import networks
 from fpin.chain.costs import CopyPlan, CopyQuote, billed_size, quote
 from fpin.chain.limits import check_piece_metadata
 from fpin.chain.provider_record import ProviderRecord, is_web_address
-from fpin.chain.records import Market
+from fpin.chain.records import Market, PriceList
 from fpin.chain.selection import Candidate, Selection, Terms, find_reusable_data_set, select, select_data_sets
 from fpin.errors import ProviderError
 from fpin.events import OnEvent
@@ -66,6 +66,7 @@ class FilecoinBackend:
         self._account = account
         self._publishers: dict[int, Publisher] = {}
         self._indexed: dict[int, bool] = {}  # by data set: whether its pieces are advertised
+        self._prices: PriceList | None = None  # that were quoted last
         self._paid: set[int] = set()  # payments that this run sent
 
     @property
@@ -209,6 +210,7 @@ class FilecoinBackend:
             if sizes
         }
         state = self._account.chain.payer_state(self._account.payer)
+        self._prices = state.prices
         priced = quote([*plans.values()], state, extra_runway=wish.runway)
         shares = dict(zip(plans, priced.copies, strict=True))
         funding = accounting.funding(priced, state)
@@ -282,6 +284,7 @@ class FilecoinBackend:
             pin=self._account.store.pin(pin.pin),
             sources=sources,
             places=places,
+            prices=self._prices,
             park_only=park_only,
             jobs=jobs,
             on_event=on_event,

@@ -16,12 +16,14 @@ from fpin.backends.filecoin.adding import Adding, copy_at
 from fpin.backends.filecoin.bringing import Bringing, Lanes
 from fpin.backends.filecoin.relay import Relay
 from fpin.backends.source import PieceSource
+from fpin.chain.records import PriceList
 from fpin.errors import (
     ChainError,
     FpinError,
     NodeUnavailable,
     NotFound,
     ProviderError,
+    QuoteExpired,
     SourceError,
     Unavailable,
     VerificationFailed,
@@ -32,17 +34,18 @@ from fpin.threads import Crew
 
 # A source that changed is nobody's failure, but who has all the bytes already goes on without it.
 _OF_THE_PLACE = (ProviderError, ChainError, NotFound, Unavailable, VerificationFailed, SourceError)
-_OF_NO_PLACE = (SourceError, NodeUnavailable)  # which the others finish before it is raised
+_OF_NO_PLACE = (NodeUnavailable, QuoteExpired)  # the others finish before it is raised
 
 
 @dataclass(kw_only=True)
 class Putting:
-    """Brings *pin* to *places*. *sources* and the rest are as `Backend.put` has them."""
+    """Brings *pin* to *places*. *prices* were quoted; the rest is as `Backend.put` has it."""
 
     account: Account
     pin: Pin
     sources: Mapping[str, PieceSource | None]
     places: Sequence[Place]
+    prices: PriceList | None  # None: nothing was quoted in this run
     park_only: bool
     jobs: int
     on_event: OnEvent
@@ -59,7 +62,7 @@ class Putting:
         tasks = [lambda place=place: self._serve(place, crew, relay, lanes, tell) for place in self.places]
         failures = [failure for failure in crew.run(tasks) if failure is not None]
         for failure in failures:
-            if isinstance(failure.error, _OF_NO_PLACE):
+            if isinstance(failure.error, (SourceError, *_OF_NO_PLACE)):
                 raise failure.error
         return tuple(failures)
 
@@ -88,6 +91,7 @@ class Putting:
                 account=account,
                 pin=account.store.pin(self.pin.pin),
                 place=place,
+                prices=self.prices,
                 bringing=bringing,
                 relay=relay,
                 on_event=tell,
@@ -96,7 +100,7 @@ class Putting:
                 adding.fill(park_only=self.park_only)
             except _OF_THE_PLACE as exc:
                 relay.leave(place.provider_id)
-                if not isinstance(exc, NodeUnavailable):
+                if not isinstance(exc, _OF_NO_PLACE):
                     tell(events.CopyFailed(provider_id=place.provider_id, reason=exc.message))
                 self._give_up(account, place, exc)
                 return Failed(
