@@ -77,7 +77,7 @@ MaxBalance = Annotated[
     Option(metavar="USDFC", help="With --auto-fund: deposit no further than up to this balance."),
 ]
 
-Name = Annotated[str | None, Option(help="Name of the pin; it is written on chain too.")]
+Name = Annotated[str | None, Option(metavar="NAME", help="Name of the pin; it is written on chain too.")]
 Metadata = Annotated[
     list[str] | None, Option(metavar="KEY=VALUE", help="Written beside each piece on chain.")
 ]

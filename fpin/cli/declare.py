@@ -107,7 +107,7 @@ def _parameter(name: str, hint: Any, default: Any) -> click.Parameter:
         is_flag=kind is bool,
         multiple=many,
         show_default=kind is not bool and default not in (None, ""),
-        metavar=how.metavar,
+        metavar=how.metavar or ("N" if kind is int else None),
         help=how.help,
         shell_complete=complete if is_completed(name) else None,
         **given,

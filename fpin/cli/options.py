@@ -14,7 +14,7 @@ Network = Annotated[
 ]
 RpcUrl = Annotated[
     str | None,
-    Option("--rpc-url", help="Chain node to use instead of the network's own."),
+    Option("--rpc-url", metavar="URL", help="Chain node to use instead of the network's own."),
 ]
 Json = Annotated[bool, Option("--json", help="One JSON object on stdout, progress as JSON lines on stderr.")]
 Quiet = Annotated[bool, Option("--quiet", "-q", help="Print only what a script wants.")]
