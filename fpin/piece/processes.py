@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 
 _REQUEST = Struct("<IB")  # size of the data that follow, height
 _HEIGHT = 12
-_SLICE_SIZE = 8 * raw_size(_HEIGHT)  # sent at once: 20 ms of hashing, half a millisecond of sending
+_PART_SIZE = raw_size(_HEIGHT)  # read at once: while one part is hashed, the next is sent
+_SLICE_SIZE = 8 * _PART_SIZE  # asked for at once: 20 ms of hashing
 _WORTH = 4 * _SLICE_SIZE  # takes as long to hash as a process to start
 
 
@@ -116,10 +117,15 @@ def serve() -> None:
     try:
         while request := sys.stdin.buffer.read(_REQUEST.size):
             size, height = _REQUEST.unpack(request)
-            data = sys.stdin.buffer.read(size)
-            if len(data) < size:
-                break
-            sys.stdout.buffer.write(twin.block_roots(data, height))
+            roots = []
+            while size > 0:
+                part = sys.stdin.buffer.read(min(size, _PART_SIZE))
+                if not part:
+                    return
+                roots.append(twin.block_roots(part, height))
+                size -= len(part)
+            # Not before the caller has sent everything: until then nobody reads.
+            sys.stdout.buffer.write(b"".join(roots))
             sys.stdout.buffer.flush()
     except OSError:  # the caller was killed: nobody is left to tell, and an answer is not to be sent at exit
         os._exit(1)
