@@ -243,7 +243,7 @@ def _follow_one(
 _WAITING = {
     "chain_pending": "provider {provider}'s next proving period, when the piece leaves the chain",
     "pending_gc": "provider {provider} to clean up and advertise the removal",
-    "unadvertised": "the indexer to process the removal advertisement",
+    "unadvertised": "the indexer to process the removal advertisement of provider {provider}",
 }
 
 

@@ -180,7 +180,7 @@ class _Watch:
             others=others,
             attempts=self.attempts,
             elapsed=self.clock.now() - self.started,
-            sentences=tuple(self._sentences(state, others)),
+            sentences=tuple(self._sentences(state)),
         )
 
     def _said(self, one: _Indexed) -> str:
@@ -200,11 +200,8 @@ class _Watch:
                     found.setdefault((record.provider, record.context_id), holder)
         return tuple(found.values())
 
-    def _sentences(self, state: RemovalState, others: Sequence[Holder]) -> list[str]:
+    def _sentences(self, state: RemovalState) -> list[str]:
         words = [_WORDS[state]]
-        if self.removal_ad is not None:
-            words.append(f"Removal advertisement: {cids.format_cid(self.removal_ad)}.")
-        words += [_holder(holder) for holder in others[:5]]
         words += [self._said(one) for one in self.polled if len(self.polled) > 1 and one.answers]
         if state.startswith("gone"):
             guarded = [one.url for one in self.peers.confirm if self.peers.gate.guards(one.url)]
@@ -225,12 +222,6 @@ _WORDS: dict[RemovalState, str] = {
     "gone_other_holders": "The record of this copy is gone; the same content is still held elsewhere.",
     "unknown": "Removed on chain; whether it can still be found is not known, as no indexer could say.",
 }
-
-
-def _holder(holder: Holder) -> str:
-    places = ", ".join(holder.record.addresses) or "no address"
-    kind = "in another piece at the same provider" if holder.same_provider else "at another provider"
-    return f"Still held {kind}: {holder.record.provider} ({places})."
 
 
 def _indexed(blocks: Sequence[bytes]) -> list[bytes]:

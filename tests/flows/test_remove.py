@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 import pytest
@@ -10,9 +11,11 @@ from fpin.backends.filecoin import removing
 from fpin.chain.keccak import keccak
 from fpin.errors import ChainError
 from fpin.events import ignore
+from fpin.flows import services as wiring
 from fpin.flows.services import Services
 from fpin.ipld.car import header, section_prefix
 from fpin.ipld.cid import RAW, cid_of, format_cid
+from fpin.routing import LOCAL
 from fpin.store import CopyState
 from tests.cli.conftest import WALLETS, Tenant
 from tests.conftest import Fpin, Outcome
@@ -170,6 +173,28 @@ def test_a_removal_whose_transaction_is_lost_is_asked_for_again_in_the_same_run(
     assert faults.drop == 0
     assert "no node knows transaction" in removed.stderr
     assert tenant.on_chain(piece_of(added)) == []
+
+
+def test_what_stays_is_said_once_however_many_copies_leave(
+    tenant: Tenant, note: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    others = {"FPIN_HOME": str(tmp_path / "other"), "FPIN_PRIVATE_KEY": "0x" + WALLETS[-2].key.hex()}
+    elsewhere = tmp_path / "with"
+    elsewhere.mkdir()
+    (elsewhere / note.name).write_text(note.read_text())
+    assert tenant.here("add", elsewhere, "--copies", "3", env=others).code == 0  # the block, in other pieces
+    assert tenant.here("add", note, "--copies", "3").code == 0
+    tenant.world.indexer.faults.hold_ingest = True
+    removal = dataclasses.replace(LOCAL.removal, deadline=2.0)
+    monkeypatch.setattr(wiring, "LOCAL", dataclasses.replace(LOCAL, removal=removal))
+    removed = tenant.here("rm", note, "--wait")
+    assert removed.code == 3, removed.stderr
+    told = [line for line in removed.stderr.splitlines() if line]
+    assert sorted(set(told)) == sorted(told)
+    assert sum("waiting for the indexer" in line for line in told) == 3  # one for each provider
+    remaining = [line for line in removed.stdout.splitlines() if line.startswith("remaining")]
+    assert len(remaining) == len(set(remaining)) == 3
+    assert "Still held" not in removed.stdout
 
 
 def test_a_devnet_that_is_reset_takes_its_pins_along(fpin: Fpin, tmp_path: Path) -> None:
