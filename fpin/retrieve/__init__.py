@@ -7,7 +7,7 @@ ask them: sources come in, best first.
 from fpin.retrieve.content import Content, Span, split_path
 from fpin.retrieve.fetch import Blocks, Fetched, fetch
 from fpin.retrieve.gateway import Gateway, NotServed
-from fpin.retrieve.verify import Incomplete, Limits, verify_car
+from fpin.retrieve.verify import Incomplete, Limits
 
 __all__ = [
     "Blocks",
@@ -20,5 +20,4 @@ __all__ = [
     "Span",
     "fetch",
     "split_path",
-    "verify_car",
 ]

@@ -7,6 +7,7 @@ gateways alike. Refuses to know what the blocks mean.
 from __future__ import annotations
 
 import contextlib
+import io
 import time
 import urllib.parse
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -87,15 +88,13 @@ class Gateway:
 
     def block(self, cid: bytes) -> bytes:
         """Return one block, verified. Raises VerificationFailed when it is not what *cid* says."""
-        parts: list[bytes] = []
-        size = 0
+        whole = io.BytesIO()  # a list of chunks would take the block's memory twice when it is joined
         with self._open(self._url(cid, (), "format=raw"), _RAW) as reply:
             for chunk in self._chunks(reply):
-                size += len(chunk)
-                if size > MAX_BLOCK:
+                whole.write(chunk)
+                if whole.tell() > MAX_BLOCK:
                     raise self._lied(cid, f"more than {MAX_BLOCK} bytes")
-                parts.append(chunk)
-        data = b"".join(parts)
+        data = whole.getvalue()
         if not cids.hash_matches(cid, data):
             raise self._lied(cid, "other content")
         return data

@@ -19,7 +19,8 @@ from fpin.ipld.car import Block, CarTruncated, read_car
 MAX_BLOCK = 2 * 2**20  # bytes; what gateways exchange (spec §5.4)
 _MAX_SECTION = MAX_BLOCK + 4 + 2 * 9 + cids.MAX_DIGEST  # with the longest CID in front
 _MAX_HEADER = 2**20  # bytes; a gateway names one root, and a list of them costs far more than its bytes
-_PATIENCE = 64 * 2**20  # bytes taken in without one that was asked for: what a `BlockCache` could keep
+_CACHE = 8 * 2**20  # bytes of blocks that are kept, as some are needed again soon
+_PATIENCE = 64 * 2**20  # bytes taken in without a block that was asked for
 _ENTRY = 256  # bytes of memory that a cached block costs besides its own: many are tiny
 
 Order = Literal["dfs", "unk"]
@@ -48,7 +49,7 @@ class Repeated(Exception):  # no error, and never leaves this room
 class BlockCache:
     """The blocks used last, up to *capacity* bytes: what is needed again soon is not fetched again."""
 
-    def __init__(self, capacity: int = 64 * 2**20) -> None:
+    def __init__(self, capacity: int = _CACHE) -> None:
         self._capacity = capacity
         self._size = 0
         self._blocks: OrderedDict[bytes, bytes] = OrderedDict()
@@ -70,12 +71,13 @@ class BlockCache:
 
 
 class SeenBlocks:
-    """Which blocks were met before, in 16 MiB however many there are; right, or wrongly "yes".
+    """Which blocks were met before, in 4 MiB however many there are; right, or wrongly "yes".
 
-    A Bloom filter of two bits a block: with ten million of them one answer in fifty is a false "yes".
+    A Bloom filter of two bits a block: with a million of them one answer in three hundred is a false "yes",
+    which costs a request for that block alone.
     """
 
-    _BITS = 2**27
+    _BITS = 2**25
 
     def __init__(self) -> None:
         self._bits = bytearray(self._BITS // 8)  # zeros: the system gives memory where bits are set
@@ -140,14 +142,6 @@ class CarStream:
                 )
             self._remember(found, block.data)
 
-    def finish(self) -> None:
-        """Raise VerificationFailed when blocks follow that nothing asked for.
-
-        Servers that promise neither order nor duplicates may send what they like.
-        """
-        if self._order == "dfs" and self._dups != "unk" and (block := self._peek()) is not None:
-            raise VerificationFailed(f"block {cids.format_cid(block.cid)} belongs to nothing asked for")
-
     def _peek(self) -> Block | None:
         if self._ahead is None:
             try:
@@ -174,47 +168,6 @@ class CarStream:
     def _remember(self, multihash: bytes, data: bytes) -> None:
         self._seen.add(multihash)
         self._cache.put(multihash, data)
-
-
-def verify_car(
-    chunks: Iterable[bytes],
-    root_cid: bytes,
-    *,
-    order: Order = "dfs",
-    dups: Dups = "n",
-    limits: Limits | None = None,
-) -> Iterator[Block]:
-    """Yield every block of the DAG below *root_cid*, verified, parents first, under the CID it was linked by.
-
-    Identity CIDs yield the block they carry; a block that occurs again is yielded again only with *dups* y.
-    Raises `Incomplete` when one is missing at the end of the bytes, VerificationFailed for anything that is
-    wrong or too much. A CAR in order ``unk`` must fit the cache of 64 MiB.
-    """
-    limits = limits or Limits()
-    # In order, nothing is kept: a block seen before was walked before, and leads to nothing new.
-    stream = CarStream(chunks, order=order, dups=dups, cache=BlockCache(0 if order == "dfs" else 64 * 2**20))
-    walked: set[bytes] = set()
-    stack = [(root_cid, 0)]
-    for _ in range(limits.blocks):
-        if not stack:
-            stream.finish()
-            return
-        cid, depth = stack.pop()
-        if depth > limits.depth:
-            raise VerificationFailed(f"the DAG is more than {limits.depth} links deep")
-        data = cids.identity_data(cid)
-        multihash = cids.multihash_of(cid)
-        if data is None:
-            if multihash in walked and dups != "y":
-                continue
-            try:
-                data = stream.take(cid)
-            except Repeated:
-                continue
-            walked.add(multihash)
-        yield Block(cid, data)
-        stack += [(link, depth + 1) for link in reversed(links_of(cid, data))]
-    raise VerificationFailed(f"the DAG has more than {limits.blocks} blocks")
 
 
 def links_of(cid: bytes, data: bytes) -> list[bytes]:
