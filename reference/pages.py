@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import inspect
 import re
 from collections.abc import Iterable, Sequence
@@ -193,8 +194,20 @@ def _options_table(options: Sequence[click.Option]) -> str:
 
 
 def _table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    lines = [header, ["---"] * len(header), *([cell.replace("|", "\\|") for cell in row] for row in rows)]
+    lines = [header, ["---"] * len(header), *(list(map(_cell, row)) for row in rows)]
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+
+
+def _cell(text: str) -> str:
+    """Return *text* without bars, which would end the cell.
+
+    In code the site shows the backslash of an escaped one, so the code is written as HTML there.
+
+    >>> _cell("`-o A|B`: one | the other")
+    '<code>-o A&#124;B</code>: one &#124; the other'
+    """
+    spans = re.sub(r"`([^`]*\|[^`]*)`", lambda found: f"<code>{html.escape(found[1])}</code>", text)
+    return spans.replace("|", "&#124;")
 
 
 def _page(parts: Iterable[str]) -> str:
