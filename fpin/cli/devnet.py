@@ -42,6 +42,7 @@ def devnet_up(
     epoch_ms: EpochMs = 1000,
     prices: Prices = "1.4",
     json: options.Json = False,
+    quiet: options.Quiet = False,
 ) -> int:
     """Run the devnet until it is interrupted; other commands then share it.
 
@@ -70,6 +71,8 @@ def devnet_up(
     with running as world:
         if json:
             _print_found(world.info_path, world.urls)
+        elif quiet:
+            print_text(str(world.info_path))
         else:
             print_text(f"chain     {world.urls.chain}")
             for number, url in enumerate(world.urls.providers, start=1):
@@ -82,7 +85,7 @@ def devnet_up(
     return exits.DONE
 
 
-def devnet_info(json: options.Json = False) -> int:
+def devnet_info(json: options.Json = False, quiet: options.Quiet = False) -> int:
     """Show where the devnet and its parts are, and whether it is up.
 
     Example: fpin devnet info
@@ -98,6 +101,9 @@ def devnet_info(json: options.Json = False) -> int:
     if json:
         _print_found(where.devnet_info, server.urls if server else None)
         return exits.DONE
+    if quiet:
+        print_text(str(where.devnet_info))
+        return exits.DONE
     print_text(f"folder    {where.devnet}")
     print_text(f"info      {where.devnet_info}")
     if server is None:
@@ -111,7 +117,7 @@ def devnet_info(json: options.Json = False) -> int:
     return exits.DONE
 
 
-def devnet_mine(epochs: Epochs = 1, json: options.Json = False) -> int:
+def devnet_mine(epochs: Epochs = 1, json: options.Json = False, quiet: options.Quiet = False) -> int:
     """Let chain time pass, the providers proving and removing as it does.
 
     Example: fpin devnet mine 10
@@ -122,7 +128,7 @@ def devnet_mine(epochs: Epochs = 1, json: options.Json = False) -> int:
     if json:
         print_json("fpin.devnet.mine/1", {"epoch": epoch})
     else:
-        print_text(f"epoch {epoch}")
+        print_text(str(epoch) if quiet else f"epoch {epoch}")
     return exits.DONE
 
 

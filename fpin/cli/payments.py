@@ -44,6 +44,7 @@ def payments_status(
     network: options.Network = DEFAULT_NETWORK,
     rpc_url: options.RpcUrl = None,
     json: options.Json = False,
+    quiet: options.Quiet = False,
     verbose: options.Verbose = False,
 ) -> int:
     """Show wallet, deposit, rails, prices, and how long it lasts.
@@ -54,7 +55,7 @@ def payments_status(
     from fpin.cli.content import contents
     from fpin.flows import payments as flow
 
-    session = Session(network=network, rpc_url=rpc_url, json=json, verbose=verbose)
+    session = Session(network=network, rpc_url=rpc_url, json=json, quiet=quiet, verbose=verbose)
     wish = Wish(copies=copies)
     with session.printer() as printer, session.services(printer) as services:
         if planned is None or not Path(planned).exists():
@@ -63,7 +64,7 @@ def payments_status(
         else:
             with contents([planned], printer, profile="unixfs-v1-2025") as content:
                 result = flow.statement(services, content=content, wish=wish, on_event=printer)
-        return _tell(services, result, json)
+        return _tell(services, result, json, quiet)
 
 
 def payments_setup(
@@ -73,6 +74,7 @@ def payments_setup(
     network: options.Network = DEFAULT_NETWORK,
     rpc_url: options.RpcUrl = None,
     json: options.Json = False,
+    quiet: options.Quiet = False,
 ) -> int:
     """Let the storage service use the payment account, once for each wallet.
 
@@ -81,11 +83,15 @@ def payments_setup(
     from fpin.flows import payments as flow
 
     amount = options.usdfc(deposit)
-    session = Session(network=network, rpc_url=rpc_url, json=json)
+    session = Session(network=network, rpc_url=rpc_url, json=json, quiet=quiet)
     with session.printer() as printer, session.services(printer) as services:
         result = flow.setup(services, amount, on_event=printer)
         return _tell(
-            services, result, json, none="nothing was needed: the storage service may use the account already"
+            services,
+            result,
+            json,
+            quiet,
+            none="nothing was needed: the storage service may use the account already",
         )
 
 
@@ -94,6 +100,7 @@ def payments_deposit(
     network: options.Network = DEFAULT_NETWORK,
     rpc_url: options.RpcUrl = None,
     json: options.Json = False,
+    quiet: options.Quiet = False,
 ) -> int:
     """Move USDFC from the wallet into the payment account.
 
@@ -102,10 +109,10 @@ def payments_deposit(
     from fpin.flows import payments as flow
 
     units = positive(amount, "a deposit of 0 moves nothing")
-    session = Session(network=network, rpc_url=rpc_url, json=json)
+    session = Session(network=network, rpc_url=rpc_url, json=json, quiet=quiet)
     with session.printer() as printer, session.services(printer) as services:
         result = flow.deposit(services, units, on_event=printer)
-        return _tell(services, result, json)
+        return _tell(services, result, json, quiet)
 
 
 def payments_withdraw(
@@ -117,6 +124,7 @@ def payments_withdraw(
     network: options.Network = DEFAULT_NETWORK,
     rpc_url: options.RpcUrl = None,
     json: options.Json = False,
+    quiet: options.Quiet = False,
 ) -> int:
     """Move free USDFC back to the wallet; what is locked for stored data stays.
 
@@ -126,18 +134,18 @@ def payments_withdraw(
 
     if (amount is None) is not everything:
         raise UsageError("name an amount, or --all, and not both", hint="fpin payments withdraw 2.5")
-    session = Session(network=network, rpc_url=rpc_url, json=json)
+    session = Session(network=network, rpc_url=rpc_url, json=json, quiet=quiet)
     units = None if amount is None else positive(amount, "a withdrawal of 0 moves nothing")
     with session.printer() as printer, session.services(printer) as services:
         if units is None:
             proposal = flow.propose_withdrawal(services, on_event=printer)
             if not proposal.amount:
-                return _tell(services, flow.nothing(services, proposal), json, none="nothing is free")
+                return _tell(services, flow.nothing(services, proposal), json, quiet, none="nothing is free")
             printer.close()
             _ask_to_withdraw(proposal, yes=yes, json=json)
             units = proposal.amount
         result = flow.withdraw(services, units, on_event=printer)
-        return _tell(services, result, json)
+        return _tell(services, result, json, quiet)
 
 
 def payments_fund(
@@ -150,6 +158,7 @@ def payments_fund(
     network: options.Network = DEFAULT_NETWORK,
     rpc_url: options.RpcUrl = None,
     json: options.Json = False,
+    quiet: options.Quiet = False,
 ) -> int:
     """Top the account up, for a time at its present rate or by an amount; never takes anything out.
 
@@ -159,21 +168,21 @@ def payments_fund(
 
     if (days is None) is (amount is None):
         raise UsageError("name either --days or --amount", hint="fpin payments fund --days 90")
-    session = Session(network=network, rpc_url=rpc_url, json=json)
+    session = Session(network=network, rpc_url=rpc_url, json=json, quiet=quiet)
     units = None if amount is None else positive(amount, "an amount of 0 moves nothing")
     with session.printer() as printer, session.services(printer) as services:
         if days is None:
             assert units is not None  # one of the two is there
-            return _tell(services, flow.deposit(services, units, on_event=printer), json)
+            return _tell(services, flow.deposit(services, units, on_event=printer), json, quiet)
         proposal = flow.propose_funding(services, days, on_event=printer)
         if not proposal.amount:
             return _tell(
-                services, flow.nothing(services, proposal), json, none=_enough(proposal.account, days)
+                services, flow.nothing(services, proposal), json, quiet, none=_enough(proposal.account, days)
             )
         printer.close()
         _ask_to_fund(services, proposal, days, yes=yes, json=json)
         result = flow.deposit(services, proposal.amount, ticket=proposal.ticket, on_event=printer)
-        return _tell(services, result, json)
+        return _tell(services, result, json, quiet)
 
 
 def positive(text: str, says: str) -> int:
@@ -227,17 +236,26 @@ def _pieces(text: str) -> list[int]:
     return [LARGEST_PIECE] * full + ([max(rest, 127)] if rest else [])
 
 
-def _tell(services: Services, result: PaymentResult, json: bool, *, none: str = "") -> int:
+def _tell(services: Services, result: PaymentResult, json: bool, quiet: bool, *, none: str = "") -> int:
     """Print what a payment did, or *none* where nothing had to be sent; only then is it over."""
     from fpin.flows.payments import acknowledge
 
     if json:
         print_json("fpin.payments/1", dataclasses.asdict(result))
+    elif quiet:
+        _show_briefly(result)
     else:
         _show(result, none)
     flush()
     acknowledge(services, result)
     return exits.DONE
+
+
+def _show_briefly(result: PaymentResult) -> None:
+    if result.statement:
+        print_text(result.account.available)
+    elif result.tx:
+        print_text(result.tx)
 
 
 def _show(result: PaymentResult, none: str) -> None:

@@ -27,6 +27,7 @@ class CompletionScript:
 def completion(
     shell: Annotated[str, Argument(metavar="bash|zsh|fish", help="The shell to print it for.")],
     json: options.Json = False,
+    quiet: options.Quiet = False,  # noqa: ARG001  (the script is all that is printed)
 ) -> int:
     """Print the script that lets a shell complete fpin's commands, options, pins, providers and data sets.
 

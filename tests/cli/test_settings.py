@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ import pytest
 from fpin.cli.app import app
 from fpin.cli.command import commands
 from fpin.cli.declare import long_name
-from tests.cli.conftest import Here
+from tests.cli.conftest import Here, Tenant
 from tests.conftest import Fpin
 
 EVERY_COMMAND = dict(commands(app))
@@ -199,6 +200,18 @@ def test_quiet_leaves_only_failures(fpin: Fpin, tmp_path: Path) -> None:
     done = fpin("devnet", "info", "--quiet")
     assert (done.code, done.stdout) == (1, "")
     assert done.stderr.startswith("fpin: ")
+
+
+def test_quiet_prints_the_one_thing_that_a_script_wants(tenant: Tenant, here: Here) -> None:
+    before = tenant.here("payments", "status", "--json").json["account"]
+    status = tenant.here("payments", "status", "-q")
+    assert (status.stdout.strip(), status.stderr) == (before["available"], "")
+    deposit = tenant.here("payments", "deposit", "1", "-q")
+    assert re.fullmatch("0x[0-9a-f]{64}\n", deposit.stdout)
+    assert deposit.stderr == ""
+    enough = tenant.here("payments", "fund", "--days", "1", "-q")
+    assert (enough.code, enough.stdout, enough.stderr) == (0, "", "")
+    assert "complete" in here("completion", "bash", "-q").stdout
 
 
 def test_a_command_that_is_not_there_is_told_with_what_was_probably_meant(here: Here) -> None:
