@@ -44,8 +44,8 @@ def run(args: Sequence[str]) -> int:
 
     from fpin.cli import deadline
     from fpin.cli.app import app
-    from fpin.cli.output import discard, flush, hide, machine_error, mute, print_failure
-    from fpin.cli.typed_keys import keys_among
+    from fpin.cli.output import discard, flush, hide, machine_error, mute, print_crash, print_failure
+    from fpin.cli.typed_keys import keys_among, settings_in
 
     as_json = "--json" in args or os.environ.get("FPIN_JSON", "").lower() in (
         "1",
@@ -56,7 +56,7 @@ def run(args: Sequence[str]) -> int:
         "y",
     )
     mute(False)
-    hide(keys_among(args))
+    hide(keys_among([*args, *settings_in(os.environ)]))
     try:
         code = app(list(args), prog_name="fpin", standalone_mode=False)
         flush()
@@ -81,9 +81,7 @@ def run(args: Sequence[str]) -> int:
         code = exits.FAILED
         print_failure(machine_error(error), code, as_json=as_json)
     except Exception as error:  # noqa: BLE001  (the last resort: also then --json promises an object)
-        import traceback
-
-        traceback.print_exc()
+        print_crash()
         code = exits.FAILED
         bug = FpinError(
             f"this is a bug of fpin: {type(error).__name__}: {error}",

@@ -20,6 +20,7 @@ from click.core import ParameterSource
 from fpin.cli import deadline, output
 from fpin.cli.completion import complete
 from fpin.cli.declare import SettableOption, long_name, parameters
+from fpin.cli.typed_keys import keys_among
 from fpin.config import NEVER, REFERENCES, Config, Setting, read
 from fpin.errors import FpinError, UsageError
 
@@ -30,6 +31,7 @@ WALLET = "fpin.wallet"  # … and the address whose account is meant
 def _take_settings(ctx: click.Context, _option: click.Parameter, use: str | None) -> str | None:
     if not ctx.resilient_parsing:
         config = ctx.meta[CONFIG] = read(use)
+        output.hide(keys_among(str(setting.value) for setting in config.settings.values()))
         _refuse_unknown(config, ctx)
         ctx.default_map = {
             option.name: _spelled(option, found)

@@ -15,6 +15,7 @@ from fpin.cli import exits, options
 from fpin.cli.command import CONFIG, commands, options_of, root_of
 from fpin.cli.declare import Option, long_name
 from fpin.cli.output import print_json, print_table, print_text
+from fpin.cli.typed_keys import without_keys
 from fpin.config import NEVER, REFERENCES, Config
 from fpin.settings import folders
 
@@ -55,11 +56,11 @@ def config_show(
     config: Config = ctx.meta[CONFIG]
     settings = tuple(_settings(ctx, config))
     report = ConfigReport(
-        path=str(config.path),
+        path=without_keys(str(config.path)),
         exists=config.path.exists(),
         profile=config.profile,
         profiles=config.profiles,
-        folders={name: str(path) for name, path in dataclasses.asdict(folders()).items()},
+        folders={name: without_keys(str(path)) for name, path in dataclasses.asdict(folders()).items()},
         settings=settings,
     )
     if json:
@@ -88,7 +89,7 @@ def _settings(ctx: click.Context, config: Config) -> Iterator[SettingReport]:
         found = config.settings.get(name)
         if name not in every:
             if found is not None:  # where a key is, not the key
-                yield SettingReport(name=name, value=str(found.value), origin=found.origin)
+                yield SettingReport(name=name, value=without_keys(str(found.value)), origin=found.origin)
             continue
         option = every[name]
         if value := os.environ.get(str(option.envvar)):
@@ -100,5 +101,5 @@ def _settings(ctx: click.Context, config: Config) -> Iterator[SettingReport]:
 
 
 def _safely(name: str, value: str) -> str:
-    """Return a value as it may be shown: the address of a node may hold a token."""
-    return shown(value) if name in _ADDRESSES else value
+    """Return a value as it may be shown: the address of a node may hold a token, and any may be a key."""
+    return shown(value) if name in _ADDRESSES else without_keys(value)

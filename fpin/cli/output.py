@@ -7,7 +7,7 @@ import json
 import os
 import shutil
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from io import TextIOWrapper
 from typing import TextIO
 
@@ -20,7 +20,7 @@ RED, YELLOW = 31, 33
 SHORTEST = 16  # characters that are left of a cell when the terminal is narrow
 
 _muted = False
-_hidden: tuple[str, ...] = ()  # words that no failure repeats
+_hidden: set[str] = set()  # words that no failure repeats
 
 
 def mute(quiet: bool) -> None:
@@ -29,10 +29,9 @@ def mute(quiet: bool) -> None:
     _muted = quiet
 
 
-def hide(words: Sequence[str]) -> None:
-    """Leave *words* out of every failure told from now on."""
-    global _hidden
-    _hidden = tuple(words)
+def hide(words: Iterable[str]) -> None:
+    """Leave *words* out of every failure told from now on, too."""
+    _hidden.update(words)
 
 
 def print_json(schema: str, fields: Mapping[str, object]) -> None:
@@ -146,7 +145,7 @@ def print_failure(error: FpinError, code: int, *, as_json: bool, kind: str | Non
     """Tell what went wrong: on stderr, and with *as_json* as the object that stdout promises."""
     message, hint = _without_hidden(error.message), _without_hidden(error.hint or way_out(error) or "")
     if message != error.message:
-        hint = f"if that is a key: it is never an argument, and your shell remembers it now; {hint}"
+        hint = f"if that is a key: it is no argument and no such setting, and your shell may keep it; {hint}"
     if as_json:
         facts = {name: value for name, value in error.values.items() if _jsonable(value)}
         body = {
@@ -164,6 +163,13 @@ def print_failure(error: FpinError, code: int, *, as_json: bool, kind: str | Non
     sys.stderr.write(f"{paint('fpin:', RED, sys.stderr)} {message}\n")
     if hint:
         sys.stderr.write(f"  → {hint}\n")
+
+
+def print_crash() -> None:
+    """Print where the exception that is being handled came from."""
+    import traceback
+
+    sys.stderr.write(_without_hidden(traceback.format_exc()))
 
 
 def _without_hidden(text: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from fpin.backends.filecoin import Identity
 from fpin.chain.signer import Signer
 from fpin.errors import NotFound
 from fpin.keys import Credentials, Keychain, Secret, Source
@@ -68,7 +69,7 @@ def used(keychain: Keychain, credentials: Credentials, network: str) -> KeysResu
     """Return which keys would be used on *network*, and those that are kept."""
     return KeysResult(
         network=network,
-        wallet=credentials.wallet,
+        wallet=Identity(credentials, network).wallet,
         key=_used(credentials.key),
         session=_used(credentials.session),
         kept=tuple(

@@ -32,6 +32,7 @@ CODES = {
     "ProviderUnavailable": 5,
     "IndexerUnavailable": 5,
     "GatewayUnavailable": 5,
+    "QuoteExpired": 5,
     "ProviderError": 1,
     "ChainError": 1,
     "Reverted": 1,

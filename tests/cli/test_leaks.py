@@ -12,7 +12,9 @@ from pathlib import Path
 
 import pytest
 
+from fpin.chain.rpc import JsonRpc
 from fpin.chain.signer import Signer
+from fpin.cli.typed_keys import HIDDEN
 from fpin.devnet.accounts import DevAccount
 from fpin.errors import NoKey
 from fpin.keys import WALLET, Keychain, Secret, find, resolve
@@ -45,6 +47,7 @@ def spellings(key: bytes) -> Iterator[bytes]:
 def assert_nowhere(key: bytes, *texts: str | bytes) -> None:
     for text in texts:
         data = text.encode() if isinstance(text, str) else text
+        assert HIDDEN.encode() not in data  # there was nothing to hide
         for spelled in spellings(key):
             assert spelled not in data
             assert spelled.upper() not in data
@@ -182,6 +185,7 @@ def test_a_key_with_a_slip_in_it_is_repeated_nowhere(
     assert literal.code == 2
     texts += [outcome.stdout, outcome.stderr, literal.stdout, literal.stderr]
     for text in texts:
+        assert HIDDEN not in text
         for start in range(len(wrong) - FRAGMENT + 1):
             assert wrong[start : start + FRAGMENT] not in text
     assert all(KEY.hex()[:FRAGMENT].encode() not in data for _, data in written(home))
@@ -217,6 +221,54 @@ def test_a_key_that_was_typed_as_an_argument_is_not_repeated(
         outcome = tenant.here(*args, *more)
         assert outcome.code != 0
         assert KEY.hex()[-FRAGMENT:] not in outcome.stdout + outcome.stderr
+
+
+VARIABLES = (
+    "FPIN_COPIES",
+    "FPIN_NETWORK",
+    "FPIN_INDEXERS",
+    "FPIN_MAX_COST",
+    "FPIN_PROFILE",
+    "FPIN_USE",
+    "FPIN_CONFIG",
+    "FPIN_RPC_URL",
+    "FPIN_SEED",
+    "FPIN_WALLET_ADDRESS",
+    "WALLET_ADDRESS",
+    "FPIN_PRIVATE_KEY_FILE",
+    "FPIN_PRIVATE_KEY_COMMAND",
+    "FPIN_SESSION_KEY_FILE",
+    "FPIN_METADATA",
+    "FPIN_TIMEOUT",
+    "FPIN_WAIT_FOR",
+    "FPIN_JSON",
+    "FPIN_SPREAD",
+    "FPIN_DATA_SET",
+    "DEVNET_INFO_PATH",
+)
+
+
+def test_a_key_in_a_variable_that_is_for_something_else_is_not_repeated(
+    here: Here, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(JsonRpc, "_insist", lambda _, ask: ask())  # nobody answers the second time either
+    note = tmp_path / "note.txt"
+    note.write_text("to be kept")
+    network = {"FPIN_NETWORK": "calibration", "FPIN_RPC_URL": CLOSED, "FPIN_PRIVATE_KEY": KEY.hex()[::-1]}
+    for number, variable in enumerate(VARIABLES):
+        spelled = ("0x" + KEY.hex(), KEY.hex()[:31] + "g" + KEY.hex()[32:])[number % 2]
+        for command in (("add", note), ("config", "show"), ("key", "show")):
+            outcome = here(*command, env={**network, variable: spelled})
+            assert KEY.hex()[-FRAGMENT:] not in outcome.stdout + outcome.stderr, variable
+
+
+def test_a_key_in_a_setting_that_is_for_something_else_is_not_repeated(here: Here, home: Path) -> None:
+    home.mkdir()
+    for setting in ("network", "wallet-address", "rpc-url", "profile", "max-cost", "use", "unheard-of"):
+        (home / "config.toml").write_text(f'{setting} = "{KEY.hex()}"\n')
+        for command in (("status",), ("config", "show", "--origin")):
+            outcome = here(*command)
+            assert KEY.hex()[-FRAGMENT:] not in outcome.stdout + outcome.stderr
 
 
 def test_what_holds_a_key_shows_nothing_of_it_and_is_not_written_anywhere() -> None:

@@ -232,6 +232,7 @@ def here(scene: Scene, args: Sequence[str]) -> Outcome:
 
 _LIMITED = """
 import resource, sys
+sys.dont_write_bytecode = True  # half a file of it would be left where everybody imports it from
 from fpin.cli import main
 limit = int(sys.argv.pop(1))
 resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
