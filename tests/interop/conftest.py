@@ -76,6 +76,14 @@ def gateway_conformance(elsewhere: Path) -> Program:
     return Program(program.path, {**program.env, **dict(zip(asked, said.split(), strict=True))})
 
 
+@pytest.fixture(scope="session")
+def libraries(elsewhere: Path) -> Program:
+    """The program of `go/`, which does with the libraries what its first argument says."""
+    if not programs.LIBRARIES.built.exists():
+        pytest.skip(programs.LIBRARIES.missing())
+    return Program(programs.LIBRARIES.built, _environment(elsewhere))
+
+
 @dataclass(frozen=True)
 class Node:
     """Node.js with the packages of `npm/package.json`, and the scripts of `npm/`."""

@@ -74,6 +74,7 @@ def table(outcomes: Mapping[str, Outcome]) -> str:
         version = programs.version_of(program)
         if version:
             lines.append(f"- {program.title} {version}")
+    lines += [f"- {name} {version}" for name, version in programs.LIBRARIES.versions().items()]
     lines += [f"- {name} {version}" for name, version in programs.npm_versions().items()]
     return "\n".join(lines) + "\n"
 

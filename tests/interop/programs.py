@@ -7,6 +7,7 @@ by hand is used. Nothing here knows what the programs prove.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import re
@@ -71,9 +72,59 @@ class GoProgram:
             check=False,
         )
         if done.returncode:
-            said = " ".join(line.strip() for line in done.stderr.splitlines() if "downloading" not in line)
-            why = re.sub(r"https?://\S+", "…", said)[-200:]  # which mirror was asked is nobody's business
+            why = _reason(done.stderr)
             self.refusal.write_text(f"{self.module} {self.version} did not install: {why}\n")
+
+
+class Libraries:
+    """The Go libraries that such programs are made of, behind a small program of ours, `tests/interop/go`."""
+
+    source = ROOT / "tests" / "interop" / "go"
+    modules = ("github.com/ipld/go-car/v2", "github.com/ipfs/boxo", "github.com/ipni/go-libipni")
+
+    @property
+    def built(self) -> Path:
+        """The executable, in a folder of its own for each state of its sources."""
+        digest = hashlib.sha256(b"".join(path.read_bytes() for path in sorted(self.source.iterdir())))
+        return CACHE / "go" / f"libraries@{digest.hexdigest()[:12]}" / "libraries"
+
+    @property
+    def refusal(self) -> Path:
+        return self.built.with_name("refused.txt")
+
+    def missing(self) -> str:
+        if self.refusal.exists():
+            return f"no Go libraries: {self.refusal.read_text().strip()}"
+        return "no Go libraries: `make interop` builds a program with them, which needs Go"
+
+    def install(self) -> None:
+        self.built.parent.mkdir(parents=True, exist_ok=True)
+        self.refusal.unlink(missing_ok=True)
+        # go.sum is part of the source: the modules are held against it, whoever serves them.
+        done = subprocess.run(
+            ["go", "build", "-mod=readonly", "-o", str(self.built), "."],
+            cwd=self.source,
+            env={**os.environ, "CGO_ENABLED": "0", "GOFLAGS": "-buildvcs=false", "GOWORK": "off"},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if done.returncode:
+            self.refusal.write_text(f"they did not build: {_reason(done.stderr)}\n")
+
+    def versions(self) -> dict[str, str]:
+        """The versions of the libraries, where the program is there."""
+        if not self.built.exists():
+            return {}
+        lines = (line.split() for line in (self.source / "go.mod").read_text().splitlines())
+        found = {fields[0]: fields[1] for fields in lines if len(fields) >= 2}
+        return {f"{module.removeprefix('github.com/')} (library)": found[module] for module in self.modules}
+
+
+def _reason(said: str) -> str:
+    """The end of what Go said; which mirror was asked is nobody's business."""
+    lines = " ".join(line.strip() for line in said.splitlines() if "downloading" not in line)
+    return re.sub(r"https?://\S+", "…", lines)[-200:]
 
 
 # kubo 0.43.1 builds only with a fork of go-libp2p that its go.mod puts in the place of the real one.
@@ -106,6 +157,7 @@ GATEWAY_CONFORMANCE = GoProgram(
     package="github.com/ipfs/gateway-conformance/cmd/gateway-conformance",
 )
 GO_PROGRAMS = (KUBO, GO_CAR, STORETHEINDEX, GATEWAY_CONFORMANCE)
+LIBRARIES = Libraries()
 
 
 def version_of(program: GoProgram) -> str | None:
@@ -168,6 +220,12 @@ def main() -> int:
         version = version_of(program)
         took = time.monotonic() - began
         print(f"{program.title:20} {version or program.missing()}  ({took:.0f} s)", flush=True)  # noqa: T201
+    if has_go and not LIBRARIES.built.exists():
+        LIBRARIES.install()
+    for name, version in LIBRARIES.versions().items():
+        print(f"{name:20} {version}", flush=True)  # noqa: T201
+    if not LIBRARIES.built.exists():
+        print(LIBRARIES.missing(), flush=True)  # noqa: T201
     refused = install_npm()
     print(f"{'npm packages':20} {refused or 'as in tests/interop/npm/package-lock.json'}", flush=True)  # noqa: T201
     return 0
