@@ -208,3 +208,16 @@ def test_a_hole_in_the_entries_of_an_advertisement_shows_in_the_sample(devnet: D
     assert (result.state, result.checked) == ("partial", (shown,))
     assert not devnet.gate.is_open(shown)
     assert any(f"no record of {format_cid(hidden)}" in sentence for sentence in result.sentences)
+
+
+def test_content_of_which_only_a_part_is_visible_yet_is_found_in_part(devnet: Devnet) -> None:
+    devnet.publisher._chunk_size = 1
+    devnet.indexer.faults.visible_chunks = 1
+    devnet.advertise()
+    visible, hidden = sorted((ROOT, LEAF), reverse=True)
+    subjects = [Subject(cid=cid, copies=(devnet.copy,)) for cid in (visible, hidden)]
+    clock = replace(no_wait(), sleep=devnet.slept)
+    result = check_added(subjects, replace(devnet.peers, confirm=()), pace=LOCAL.add, clock=clock)
+    assert (result.state, result.checked) == ("partial", (visible,))
+    assert [(one.role, one.state) for one in result.asked] == [("poll", "partial")]
+    assert not devnet.gate.is_open(visible)

@@ -92,10 +92,10 @@ class Index:
 
     # Announcements
 
-    def add_pending(self, publisher: str, head: str | None, address: str) -> None:
-        """A newer announcement replaces the one that waits, and is read at once."""
+    def add_pending(self, publisher: str, head: str | None, address: str, *, not_before: float = 0.0) -> None:
+        """A newer announcement replaces the one that waits, and is read at once, or from *not_before* on."""
         self._database.execute(
-            "INSERT OR REPLACE INTO pending VALUES (?, ?, ?, 0, 0)", publisher, head, address
+            "INSERT OR REPLACE INTO pending VALUES (?, ?, ?, 0, ?)", publisher, head, address, not_before
         )
 
     def due(self, now: float) -> list[Pending]:

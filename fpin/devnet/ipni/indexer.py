@@ -35,6 +35,8 @@ class IndexerFaults:
     encrypted_only: bool = False  # finds content by its second hash alone, as double-hashed stores do
     drop_announcements: bool = False  # announcements are accepted and forgotten
     hold_ingest: bool = False  # announcements wait, nothing is read
+    ingest_delay: float = 0.0  # seconds that announcements made from now on wait before their chain is read
+    visible_chunks: int | None = None  # of an advertisement's entries so many are taken in, and then none
 
 
 class Indexer:
@@ -56,7 +58,9 @@ class Indexer:
         status = self.statuses.get(publisher)
         known = self.index.is_processed(head) and (status is None or status.error is None)
         if not known and not self.faults.drop_announcements:
-            self.index.add_pending(publisher, head, address)
+            self.index.add_pending(
+                publisher, head, address, not_before=self._clock() + self.faults.ingest_delay
+            )
 
     def work(self) -> bool:
         """Read every chain that is due, once; True when one was tried."""
@@ -76,7 +80,8 @@ class Indexer:
         status = SyncStatus(head=pending.head, started=self._clock())
         self.statuses[pending.publisher] = status
         try:
-            ChainReader(self.index, pending, status, self._clock).read()
+            limit = self.faults.visible_chunks
+            ChainReader(self.index, pending, status, self._clock, visible_chunks=limit).read()
             self.index.drop_pending(pending)
         except Refused as exc:
             self._failed(pending, status, str(exc))

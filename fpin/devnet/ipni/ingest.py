@@ -56,12 +56,20 @@ class ChainReader:
     """Reads the chain of *pending*'s publisher into *index*."""
 
     def __init__(
-        self, index: Index, pending: Pending, status: SyncStatus, clock: Callable[[], float]
+        self,
+        index: Index,
+        pending: Pending,
+        status: SyncStatus,
+        clock: Callable[[], float],
+        *,
+        visible_chunks: int | None = None,
     ) -> None:
+        """*visible_chunks*: so many of an advertisement's entries are taken in before reading breaks off."""
         base = multiaddr.to_url(pending.address)
         if base is None:
             raise Refused(f"{pending.address} is not an HTTP address")
         self._base = base
+        self._visible_chunks = visible_chunks
         self._index, self._pending, self._status, self._clock = index, pending, status, clock
 
     def read(self) -> None:
@@ -147,9 +155,11 @@ class ChainReader:
         """Chunks become visible one by one, as on the public indexers."""
         context = self._index.put_context(ad.provider, ad.context_id, ad.metadata)
         at: bytes | None = ad.entries
-        for _ in range(_MAX_CHUNKS):
+        for number in range(_MAX_CHUNKS):
             if at is None:
                 return
+            if number == self._visible_chunks:
+                raise Transient(f"no more than {number} chunks are taken in now")
             try:
                 multihashes, following = decode_chunk(at, self._fetch_block(at, "EntryChunk"))
             except (_NotFound, Malformed) as exc:

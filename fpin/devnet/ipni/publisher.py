@@ -53,6 +53,7 @@ class PublisherFaults:
     corrupt_signatures: bool = False  # advertisements made from now on carry a wrong signature
     missing: set[str] = field(default_factory=set)  # CIDs (text) answered with 404 although they exist
     failing: int = 0  # the next so many requests for blocks or the head are answered with 500
+    lost: bool = False  # head and blocks are answered with 404, as by a provider that lost its index
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -244,6 +245,8 @@ class Publisher:
     async def _serve_head(self, _: Request) -> Response:
         if self._fails():
             return PlainTextResponse("internal error\n", 500)
+        if self.faults.lost:
+            return Response(status_code=404)
         head = self.head
         if head is None:
             return Response(status_code=204)
@@ -259,7 +262,7 @@ class Publisher:
         return self._block(cid, request.headers.get("Ipni-Cid-Schema-Type"))
 
     def _block(self, cid: str, wanted: str | None) -> Response:
-        row = None if cid in self.faults.missing else self._find(cid)
+        row = None if self.faults.lost or cid in self.faults.missing else self._find(cid)
         if row is None or (wanted == "Advertisement") > row[1] or (wanted == "EntryChunk") > (not row[1]):
             # Curio answers 204 where an advertisement was asked for by name, which indexers take for a
             # passing failure; anything else that is not there is a 404.

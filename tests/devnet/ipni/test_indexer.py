@@ -286,3 +286,37 @@ def test_a_provider_that_vanished_is_hidden_after_eight_days_and_comes_back(peer
     peers.clock.now += 6 * HOUR
     peers.indexer.work()
     assert peers.finds(A)
+
+
+def test_chunks_become_visible_one_by_one(peers: Peers) -> None:
+    peers.publisher._chunk_size = 1
+    ad_cid = peers.publisher.publish(b"ctx", [A, B])
+    peers.indexer.faults.visible_chunks = 1
+    peers.sync()
+    assert [peers.finds(multihash) for multihash in sorted((A, B))] == [False, True]
+    assert peers.ad_status(ad_cid)["State"] == "pending"
+    peers.indexer.faults.visible_chunks = None
+    peers.clock.now += HOUR
+    peers.sync()
+    assert peers.finds(A)
+    assert peers.finds(B)
+
+
+def test_an_announcement_is_read_after_the_delay_that_was_set(peers: Peers) -> None:
+    peers.indexer.faults.ingest_delay = 60.0
+    peers.publisher.publish(b"ctx", [A])
+    peers.sync()
+    assert not peers.finds(A)
+    peers.clock.now += 61.0
+    assert peers.indexer.work()
+    assert peers.finds(A)
+
+
+def test_a_provider_that_lost_its_index_keeps_its_records(peers: Peers) -> None:
+    peers.publisher.publish(b"ctx", [A])
+    peers.sync()
+    peers.publisher.faults.lost = True
+    peers.clock.now += 25 * HOUR  # the indexer asks for the head by itself, and gets an answer
+    peers.indexer.work()
+    assert peers.finds(A)
+    assert peers.http.get(f"{peers.provider_url}/ipni/v1/ad/head").status_code == 404
