@@ -280,7 +280,8 @@ def _too_few(
     elif selection.terms.spread is not None and len(ranked) >= copies:
         message = f"{copies} copies in as many {_PLURALS[selection.terms.spread]} cannot be had"
     else:
-        message = f"{copies} copies need as many providers, and {len(ranked)} can be used"
+        wanted = "a copy needs a provider" if copies == 1 else f"{copies} copies need as many providers"
+        message = f"{wanted}, and {len(ranked) or 'none'} can be used"
     located = selection.terms.countries or selection.terms.regions or selection.terms.spread
     return ProviderError(
         f"{message} ({reasons})" if reasons else message,

@@ -88,8 +88,10 @@ def _show(pin: RepairedPin) -> None:
     there = pin.copies_wanted - pin.missing
     print_text(f"root CID  {pin.root_cid}")
     print_text(f"copies    {there} of {pin.copies_wanted} that count")
-    for provider_id, reason in dict.fromkeys((copy.provider_id, copy.reason) for copy in pin.lost):
-        print_text(f"  lost    provider {provider_id}: {reason}")
+    for provider_id, reason, gone in dict.fromkeys(
+        (copy.provider_id, copy.reason, copy.replaced) for copy in pin.lost
+    ):
+        print_text(f"  {'lost  ' if gone else 'silent'}  provider {provider_id}: {reason}")
     if pin.problem:
         print_text(f"  problem {pin.problem}")
     if pin.missing:

@@ -12,6 +12,7 @@ from fpin.chain.wallet import Wallet
 from fpin.devnet.world import World
 from tests.cli.conftest import Here, Tenant
 from tests.cli.test_faults import ALWAYS, down, events, piece_of
+from tests.faults.scene import Scene, killed_at
 
 
 @pytest.fixture
@@ -180,3 +181,32 @@ def test_a_path_is_packed_again_as_it_was_the_first_time(tenant: Tenant, tmp_pat
     assert (repaired.code, repaired.json["complete"]) == (0, True), repaired.stderr
     assert repaired.json["pins"][0]["root_cid"] == added.json["root_cid"]
     assert [row[0] for row in tenant.on_chain(added.json["pieces"][0]["piece_cid"])] == [1, 2]
+
+
+@pytest.mark.parametrize("transition", ["mark_signed", "mark_submitted", "mark_confirmed"])
+def test_a_repair_that_is_killed_is_finished_by_the_next_one_and_pays_once(
+    tenant: Tenant, note: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, transition: str
+) -> None:
+    def degraded(path: Path) -> int:
+        """Leave one copy of two behind, and return what the account holds then."""
+        for number in (2, 3):
+            down(tenant, number, "pull", "upload")
+        assert tenant.here("add", path).code == 3
+        tenant.mend()
+        return tenant.funds()
+
+    undisturbed = tmp_path / "undisturbed.txt"
+    undisturbed.write_text(note.read_text().swapcase())
+    before = degraded(undisturbed)
+    assert tenant.here("repair").code == 0
+    price = before - tenant.funds()
+
+    before = degraded(note)
+    scene = Scene(tenant, note, monkeypatch)
+    killed = killed_at(f"{transition} before its commit")(scene, ["repair", str(note)])
+    assert killed.code == -9, killed.stderr
+    repaired = tenant.here("repair", "--json")
+    assert (repaired.code, repaired.json["complete"]) == (0, True), repaired.stderr
+    assert holders(tenant, note) == [1, 2]
+    # The first of the two made the data set.
+    assert 0 < before - tenant.funds() < price
