@@ -17,12 +17,13 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from decimal import Decimal
 from pathlib import Path
 
 from fpin.errors import LocalError, UsageError
 from fpin.settings import folders
+from fpin.values import dataclass
 
 USE = "use"
 PROFILES = "profiles"

@@ -16,8 +16,9 @@ anywhere.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Literal
+
+from fpin.values import dataclass
 
 Doing = Literal["setup", "deposit", "approve", "withdraw", "authorize", "revoke", "terminate"]
 

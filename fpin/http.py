@@ -10,12 +10,12 @@ import contextlib
 import json as jsonlib
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from fpin._version import __version__
 from fpin.errors import FpinError, Unavailable
 from fpin.ipld.jsonbytes import read_json
+from fpin.values import dataclass
 
 if TYPE_CHECKING:
     import httpx

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 from fpin.errors import LocalError, UsageError
+from fpin.values import dataclass
 
 DEFAULT_NETWORK = "mainnet"
 JOBS = 3  # pieces that are sent at a time

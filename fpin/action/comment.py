@@ -7,11 +7,11 @@ request keep a comment each.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from fpin.errors import FpinError, Unavailable
 from fpin.http import Http, Reply
+from fpin.values import dataclass
 
 PER_PAGE = 100
 PAGES = 30  # of comments, before a pull request counts as one that has none of ours

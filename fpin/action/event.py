@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from fpin.values import dataclass
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 
 from fpin.config import variable
 from fpin.errors import UsageError
+from fpin.values import dataclass
 
 # Names of filecoin-pin's action that mean the same.
 ALIASES = {

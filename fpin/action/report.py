@@ -5,10 +5,10 @@ from __future__ import annotations
 import html
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from fpin.units import format_size, parse_token, round_token
+from fpin.values import dataclass
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING, Literal, Protocol
 
 from fpin.backends.source import PieceSource
 from fpin.settings import JOBS
+from fpin.values import dataclass
 
 if TYPE_CHECKING:  # 50 ms to import, and `fpin cid` needs none of it
     from fpin import routing

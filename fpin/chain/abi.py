@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from functools import cache, cached_property
 from importlib import resources
 from typing import Any
@@ -16,6 +15,7 @@ from typing import Any
 from fpin.chain.codec import decode, encode
 from fpin.chain.keccak import checksum_address, keccak
 from fpin.errors import ChainError
+from fpin.values import dataclass
 
 Entry = Mapping[str, Any]  # one JSON object of the ABI: its shape depends on "type"
 

@@ -5,10 +5,9 @@ Pure; the arithmetic is FilecoinPayV1's, rounding included.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from fpin.chain.records import Account
 from fpin.units import Epoch, Epochs, UsdfcUnits
+from fpin.values import dataclass
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

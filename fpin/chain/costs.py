@@ -7,12 +7,12 @@ rounding included. Where an amount is a forecast, it is an upper bound.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from fpin.chain.account import Standing, standing
 from fpin.chain.limits import MAX_PIECES_PER_ADD, in_batches
 from fpin.chain.records import Approval, DataSet, PayerState, PriceList
 from fpin.units import EPOCHS_PER_MONTH, TIB, Epochs, UsdfcUnits
+from fpin.values import dataclass
 
 BUFFER_EPOCHS = Epochs(5)  # between reading the account and the transaction; the reference client's number
 

@@ -6,7 +6,8 @@ Pure. Nobody checks it; it is what the provider claims.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+
+from fpin.values import dataclass
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

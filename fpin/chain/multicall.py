@@ -6,7 +6,6 @@ Knows Multicall3 and how answers are decoded. Knows no address but the ones it i
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from fpin.chain.abi import Function, function
@@ -14,6 +13,7 @@ from fpin.chain.node import Height, Node
 from fpin.chain.revert import Revert, decode_revert
 from fpin.chain.rpc import RpcError
 from fpin.errors import ChainError
+from fpin.values import dataclass
 
 # Views cost up to some tens of millions of gas each and a node stops at 10**10.
 CALLS_PER_REQUEST = 64

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from functools import cache
 from importlib import resources
 from pathlib import Path
@@ -17,6 +17,7 @@ from typing import Any, Literal
 from fpin.addresses import host_of
 from fpin.errors import LocalError, UsageError
 from fpin.settings import ENCRYPTED
+from fpin.values import dataclass
 
 DEVNET = "devnet"
 DEVNET_CHAIN_ID = 31415926

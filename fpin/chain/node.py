@@ -7,11 +7,11 @@ contract. A question that failed is never answered with zero.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any, Literal
 
 from fpin.chain.rpc import JsonRpc, RpcError
 from fpin.errors import NodeUnavailable
+from fpin.values import dataclass
 
 # Head-room over the node's estimate: the state moves on before the transaction executes, one tipset later.
 # Filecoin burns FIL for over-estimation, so no more than this.

@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import urllib.parse
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
+
+from fpin.values import dataclass
 
 Struct = Mapping[str, Any]  # a decoded ABI struct
 

@@ -6,11 +6,12 @@ Pure; knows no node. Amounts are base units (10**18 to the token), rates base un
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Literal
 
 from fpin.chain.provider_record import ProviderRecord, Struct
 from fpin.units import Epoch, Epochs, UsdfcUnits
+from fpin.values import dataclass
 
 MAX_UINT256 = 2**256 - 1
 

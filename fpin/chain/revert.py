@@ -10,7 +10,6 @@ import json
 import re
 import string
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import cache
 from importlib import resources
 from typing import Any
@@ -18,6 +17,7 @@ from typing import Any
 from fpin.chain.abi import ErrorEntry, decode_values, error_by_name, error_by_selector
 from fpin.errors import ChainError, FpinError, PermissionMissing, Reverted, Unaffordable
 from fpin.units import format_epochs, short_token
+from fpin.values import dataclass
 
 # Nodes print: message execution failed (exit=[33], revert reason=[…], vm error=[…])
 _BRACKETS = re.compile(r"(?:vm error|revert reason)=\[(.*?)\]", re.DOTALL)

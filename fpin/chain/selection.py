@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 
 from fpin.chain.location import Location
 from fpin.chain.provider_record import ProviderRecord
 from fpin.chain.records import DataSet, Market
 from fpin.errors import NotFound, ProviderError, UsageError
+from fpin.values import dataclass
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,7 +7,8 @@ withdrawal, an approval and a direct termination are transactions, which only th
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+
+from fpin.values import dataclass
 
 SCOPES: Mapping[str, str] = {
     "create-data-set": "CreateDataSet",

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from functools import partial
 from typing import NoReturn
 
 from fpin.chain.keccak import address_bytes, checksum_address, keccak
 from fpin.errors import NoKey
 from fpin.keys import Secret
+from fpin.values import dataclass
 
 _CURVE_ORDER = 0xFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFEBAAEDCE6AF48A03BBFD25E8CD0364141
 

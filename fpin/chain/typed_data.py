@@ -10,10 +10,10 @@ the byte: the metadata's order, the provider's *payee* (not its sending address)
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 
 from fpin.chain.codec import encode
 from fpin.chain.keccak import address_bytes, checksum_address, keccak
+from fpin.values import dataclass
 
 Metadata = Sequence[tuple[str, str]]
 

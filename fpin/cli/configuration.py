@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Annotated
 
 import click
@@ -18,6 +17,7 @@ from fpin.cli.output import print_json, print_table, print_text
 from fpin.cli.typed_keys import without_keys
 from fpin.config import NEVER, REFERENCES, Config
 from fpin.settings import folders
+from fpin.values import dataclass
 
 _ADDRESSES = ("rpc-url", "chain")
 

@@ -10,7 +10,6 @@ import inspect
 import types
 import typing
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +17,7 @@ import click
 
 from fpin.cli.completion import complete, is_completed
 from fpin.config import variable
+from fpin.values import dataclass
 
 
 @dataclass(frozen=True, slots=True)

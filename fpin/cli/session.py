@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
-from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -12,6 +11,7 @@ import click
 
 from fpin.cli.asking import ask_for_key, can_ask
 from fpin.cli.command import CONFIG, WALLET
+from fpin.values import dataclass
 
 if TYPE_CHECKING:
     from fpin.cli.progress import Printer

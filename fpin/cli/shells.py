@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-from dataclasses import dataclass
 from typing import Annotated
 
 import click
@@ -14,6 +13,7 @@ from fpin.cli.completion import SHELLS
 from fpin.cli.declare import Argument
 from fpin.cli.output import print_json, print_text
 from fpin.errors import UsageError
+from fpin.values import dataclass
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,10 +10,10 @@ import json
 import math
 import re
 import struct
-from dataclasses import dataclass
 from typing import TypeAlias
 
 from fpin.ipld.cid import format_cid, parse_cid
+from fpin.values import dataclass
 
 _MAX_DEPTH = 128
 _JSON_NESTING = re.compile(rb'"(?:[^"\\]|\\.)*+"?|[\[{\]}]', re.DOTALL)

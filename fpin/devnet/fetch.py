@@ -8,8 +8,9 @@ from __future__ import annotations
 import http.client
 import ssl
 from collections.abc import Mapping
-from dataclasses import dataclass
 from urllib.parse import urlsplit
+
+from fpin.values import dataclass
 
 MAX_BODY = 8 << 20
 _TIMEOUT = 10.0  # seconds; the client time-out of go-libipni

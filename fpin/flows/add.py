@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Container
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from decimal import Decimal
 
 from fpin import events
@@ -22,6 +22,7 @@ from fpin.ipld.cid import format_cid
 from fpin.settings import JOBS
 from fpin.store import ON_CHAIN, UNDER_WAY, Copy, CopyState, NewPiece, Pin
 from fpin.units import format_token
+from fpin.values import dataclass
 
 GOALS = ("parked", "confirmed", "advertised", "retrievable")
 

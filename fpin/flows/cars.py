@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from fpin.errors import NotFound, SourceError, UsageError, VerificationFailed
@@ -15,6 +14,7 @@ from fpin.pack.carset import CarSet
 from fpin.retrieve.content import Content, split_path
 from fpin.retrieve.files import Tree, Written, write_tree
 from fpin.temporary import noted
+from fpin.values import dataclass
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,7 +9,6 @@ import shutil
 import sys
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 from fpin import piece
@@ -19,6 +18,7 @@ from fpin.flows.services import Services
 from fpin.piece import core
 from fpin.settings import Folders
 from fpin.units import format_size
+from fpin.values import dataclass
 
 MEASURED = 8 * 2**20  # bytes hashed to see how fast this machine is; the twin gets an eighth
 LITTLE_SPACE = 2**30

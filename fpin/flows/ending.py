@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from fpin.backends.base import Ending, Paid
 from fpin.errors import FpinError
 from fpin.events import Noted, OnEvent, ignore
 from fpin.flows.services import Services
 from fpin.ipld.cid import format_cid
 from fpin.store import Pin
+from fpin.values import dataclass
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

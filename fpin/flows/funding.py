@@ -6,7 +6,6 @@ Knows ceilings. What is lacking is for the backend to say, and how a deposit is 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from fpin.backends.base import Funding, Offer
 from fpin.errors import Unaffordable
@@ -14,6 +13,7 @@ from fpin.events import Noted, OnEvent
 from fpin.flows.services import Services
 from fpin.store import Payment
 from fpin.units import floor_token, format_epochs, format_token, short_token
+from fpin.values import dataclass
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import hashlib
 from collections.abc import Collection, Iterable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
@@ -21,6 +20,7 @@ from fpin.routing import Router
 from fpin.routing.indexer import Answer
 from fpin.store import THERE, Copy, Pin
 from fpin.temporary import noted
+from fpin.values import dataclass
 
 _KEPT = 7 * 86400.0  # seconds that the beginning of a download waits for the same command
 

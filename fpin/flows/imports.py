@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 
 from fpin.errors import UsageError, VerificationFailed
@@ -13,6 +12,7 @@ from fpin.ipld.cid import format_cid, multihash_of
 from fpin.pack.imported import CarPlan, Imported, digest_car, plan_car
 from fpin.piece import MAX_PIECE_SIZE
 from fpin.store import Packing
+from fpin.values import dataclass
 
 _TOLD = 10  # CIDs in a sentence
 _LISTED = 1000  # CIDs for programs

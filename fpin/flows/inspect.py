@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from fpin.backends.base import (
     DataSetDetail,
@@ -14,6 +13,7 @@ from fpin.backends.base import (
 )
 from fpin.flows.services import Services
 from fpin.ipld.cid import format_cid
+from fpin.values import dataclass
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from fpin.backends.filecoin import Identity
 from fpin.chain.signer import Signer
 from fpin.errors import NotFound
 from fpin.keys import Credentials, Keychain, Secret, Source
+from fpin.values import dataclass
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

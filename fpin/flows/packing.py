@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -26,6 +25,7 @@ from fpin.pack import (
     write_cars,
 )
 from fpin.piece import MAX_PIECE_SIZE
+from fpin.values import dataclass
 
 if TYPE_CHECKING:
     from fpin.store import Packing

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import TypeVar
 
 from fpin.backends.base import AccountReport, Offer, Paid, StatementReport, Wish
@@ -13,6 +12,7 @@ from fpin.flows.packing import Content, lay_out
 from fpin.flows.services import Services
 from fpin.store import Payment
 from fpin.units import EPOCHS_PER_DAY, format_token, parse_token
+from fpin.values import dataclass
 
 OUTLOOK_DAYS = (30, 90, 365)
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Collection, Container, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from decimal import Decimal
 
 from fpin import events
@@ -21,6 +21,7 @@ from fpin.flows.services import Services
 from fpin.settings import JOBS
 from fpin.store import ON_CHAIN, CopyState, Payment, Pin
 from fpin.units import format_token, parse_token, short_token
+from fpin.values import dataclass
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Literal
 
 from fpin import events
@@ -18,6 +17,7 @@ from fpin.routing import LOOK_ONCE, Removal, RemovalLook, RemovalResult, Removal
 from fpin.routing.multiaddr import url_of
 from fpin.settings import Folders
 from fpin.store import LEAVING, ON_CHAIN, UNDER_WAY, WAITING, Copy, CopyState, Piece, Pin, Store
+from fpin.values import dataclass
 
 _QUEUED = LEAVING - {CopyState.REMOVING}  # the chain has it in its queue, or it is past that
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 
 from fpin.backends.base import Loss, Wish
@@ -25,6 +25,7 @@ from fpin.ipld.cid import format_cid
 from fpin.piece import PieceCid
 from fpin.settings import JOBS
 from fpin.store import LEAVING, ON_CHAIN, Copy, CopyState, Piece, Pin
+from fpin.values import dataclass
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

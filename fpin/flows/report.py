@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 
 from fpin.backends.base import Proof
 from fpin.ipld.cid import format_cid
 from fpin.piece import PieceCid
 from fpin.store import ON_CHAIN, Copy, CopyState, Pin, PinState
+from fpin.values import dataclass
 
 WAITS_FOR = {
     CopyState.REMOVING: "the chain, to have the removal in its queue; fpin rm asks for it again",

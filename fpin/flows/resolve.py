@@ -5,14 +5,13 @@ Asks the store only.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from fpin.errors import NoKey, NotFound
 from fpin.flows.packing import spelled
 from fpin.flows.services import Services
 from fpin.ipld.cid import format_cid, multihash_of, parse_cid
 from fpin.piece import PieceCid, parse_v1
 from fpin.store import Copy, Pin, Store
+from fpin.values import dataclass
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Literal
 
 from fpin import events
@@ -31,6 +30,7 @@ from fpin.routing import (
     confirm,
 )
 from fpin.store import Copy, CopyState, Piece, Pin
+from fpin.values import dataclass
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 from fpin.backends.base import Backend
@@ -15,6 +14,7 @@ from fpin.keys import Credentials, Secret, given
 from fpin.routing import LOCAL, PUBLIC, Gate, Pace
 from fpin.settings import Folders, indexers, make_folder
 from fpin.store import Pin, Store
+from fpin.values import dataclass
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

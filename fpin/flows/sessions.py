@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from fpin.backends.base import Paid, SessionReport
@@ -15,6 +14,7 @@ from fpin.errors import FpinError, LocalError, NotFound, Unavailable, UsageError
 from fpin.events import Noted, OnEvent, ignore
 from fpin.flows.services import Services
 from fpin.keys import Keychain, Secret
+from fpin.values import dataclass
 
 DEFAULT_SECONDS = 30 * 86400
 LONGEST = 366 * 86400  # a key that is lost is one day of no use to anybody

@@ -6,11 +6,11 @@ Knows neither files nor CARs: `packing` and `imports` do.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from fpin.backends.source import PieceSource
 from fpin.events import OnEvent
+from fpin.values import dataclass
 
 if TYPE_CHECKING:
     from fpin.store import Packing

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from fpin.backends.base import AccountReport, Proof
 from fpin.errors import Unavailable
@@ -28,6 +28,7 @@ from fpin.flows.services import Services
 from fpin.ipld.cid import format_cid
 from fpin.routing import Confirmation
 from fpin.store import LEAVING, UNFINISHED, CopyState, Pin
+from fpin.values import dataclass
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

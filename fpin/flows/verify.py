@@ -7,7 +7,7 @@ import random
 import secrets
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from fpin.errors import GatewayUnavailable, NotFound, UsageError, VerificationFailed
 from fpin.events import Fetching, OnEvent, ignore
@@ -19,6 +19,7 @@ from fpin.ipld.cid import format_cid, multihash_of, parse_cid
 from fpin.retrieve import Blocks, Content, Gateway, Limits, split_path
 from fpin.retrieve.verify import links_of
 from fpin.store import THERE, Pin
+from fpin.values import dataclass
 
 _NAMED = 10  # blocks that are missing are named, up to this many
 _REMEMBERED = 2**18  # blocks met last, which are not asked for again when they occur again

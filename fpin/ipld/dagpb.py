@@ -6,10 +6,9 @@ names, so that reading loses nothing and a name can be refused where it matters.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from fpin.ipld import cid as cids
 from fpin.ipld import protobuf
+from fpin.values import dataclass
 
 
 @dataclass(frozen=True, slots=True)

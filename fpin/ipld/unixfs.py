@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import enum
-from dataclasses import dataclass
 
 from fpin.ipld import protobuf
+from fpin.values import dataclass
 
 
 class Kind(enum.IntEnum):

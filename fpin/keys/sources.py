@@ -10,12 +10,13 @@ import os
 import shlex
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 
 from fpin.errors import NoKey, UsageError
 from fpin.keys.keychain import Keychain
 from fpin.keys.secret import Secret
+from fpin.values import dataclass
 
 COMMAND_SECONDS = 60  # long enough for a password manager to ask for a finger
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING
 from fpin.pack.hashing import available_cores
 from fpin.pack.index import BlockIndex
 from fpin.pack.scanning import OpenCar, open_car, scan
+from fpin.values import dataclass
 
 if TYPE_CHECKING:
     from concurrent.futures import Executor

@@ -14,7 +14,7 @@ import os
 from array import array
 from collections import deque
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -25,6 +25,7 @@ from fpin.pack.source import PackedPiece, batches, filler, header
 from fpin.pack.stream import Data, Guess, Part, PieceStream, guess_roots
 from fpin.pack.tree import SYMLINK
 from fpin.piece import MIN_PIECE_SIZE, HeldPiece, hashing_threads
+from fpin.values import dataclass
 
 if TYPE_CHECKING:
     from concurrent.futures import Executor, Future

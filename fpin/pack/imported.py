@@ -11,7 +11,7 @@ import random
 from array import array
 from collections.abc import Callable, Container, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import field
 from itertools import cycle
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
@@ -34,6 +34,7 @@ from fpin.piece import (
     block_roots,
     hashing_threads,
 )
+from fpin.values import dataclass
 
 if TYPE_CHECKING:
     from concurrent.futures import Executor

@@ -7,13 +7,13 @@ files are read or whether their blocks are right.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import BinaryIO
 
 from fpin.errors import VerificationFailed
 from fpin.ipld import cid as cids
 from fpin.ipld import dag, dagpb, hamt, unixfs
 from fpin.pack.scanning import Section
+from fpin.values import dataclass
 
 MAX_DEPTH = 128  # directories inside each other, as readers of gateways allow
 

@@ -11,7 +11,6 @@ from __future__ import annotations
 from array import array
 from bisect import bisect_right
 from collections.abc import Iterator
-from dataclasses import dataclass
 from functools import cached_property
 
 from fpin.errors import UsageError
@@ -22,6 +21,7 @@ from fpin.pack.shape import FileShape, file_shape, leaf_size, link_size
 from fpin.pack.sharding import Sharding
 from fpin.pack.tree import DIRECTORY, FILE, Tree
 from fpin.piece import MAX_PIECE_SIZE, MIN_PIECE_SIZE
+from fpin.values import dataclass
 
 EMPTY_DIRECTORY = b"\x0a\x02\x08\x01"
 

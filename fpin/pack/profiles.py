@@ -5,12 +5,12 @@ The same profile gives the same CID in every implementation (IPIP-499); fpin has
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal
 
 from fpin.errors import UsageError
 from fpin.ipld import cid as cids
+from fpin.values import dataclass
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -10,7 +10,6 @@ import contextlib
 import mmap
 import os
 from array import array
-from dataclasses import dataclass
 from io import FileIO
 
 from fpin.errors import SourceChanged, SourceError
@@ -20,6 +19,7 @@ from fpin.pack.nodes import DIGEST
 from fpin.pack.shape import leaf_frame
 from fpin.pack.tree import FILE
 from fpin.piece.leaves import sha256_many
+from fpin.values import dataclass
 
 # Not a pipe that took a file's place: opening one would wait for its other end for ever.
 _FLAGS = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0)

@@ -10,7 +10,7 @@ import contextlib
 import os
 from collections import deque
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from stat import S_ISREG
 from typing import TYPE_CHECKING, BinaryIO, NamedTuple
@@ -21,6 +21,7 @@ from fpin.ipld import cid as cids
 from fpin.pack.reading import changed
 from fpin.pack.stream import Guess, guess_roots
 from fpin.piece import sha256_many
+from fpin.values import dataclass
 
 if TYPE_CHECKING:
     from concurrent.futures import Executor, Future

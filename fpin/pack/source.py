@@ -9,7 +9,7 @@ from __future__ import annotations
 from array import array
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import cached_property
 
 from fpin.ipld import car
@@ -18,6 +18,7 @@ from fpin.pack.nodes import DIGEST, make_block, section
 from fpin.pack.reading import Room, changed, check_symlink, read_sections, room
 from fpin.pack.tree import SYMLINK
 from fpin.piece import PieceCid
+from fpin.values import dataclass
 
 _BATCH = 16 * (2**20 + 40)  # bytes of sections made at a time: sixteen leaves are hashed side by side
 _LEAST = 2 * (2**20 + 40)  # of them, however many pieces are read at once

@@ -5,9 +5,8 @@ Knows how they are written and what a valid one is; computes no commitment.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from fpin.ipld import cid, varint
+from fpin.values import dataclass
 
 QUAD = 127  # raw bytes that fr32 spreads over four 32-byte leaves
 MIN_HEIGHT = 2  # one quad

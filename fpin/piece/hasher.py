@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from collections import deque
 from concurrent.futures import Executor, Future
-from dataclasses import dataclass
 
 from fpin.piece import core, twin
 from fpin.piece.cid import PieceCid, piece_height, raw_size
+from fpin.values import dataclass
 
 BLOCK_HEIGHT = 12
 BLOCK_SIZE = raw_size(BLOCK_HEIGHT)  # 130,048 raw bytes, 128 KiB after fr32: fits the second cache

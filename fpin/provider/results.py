@@ -7,12 +7,12 @@ missing or of the wrong type where the protocol promises one is a `ProviderError
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Literal
 
 from fpin.errors import ProviderError
 from fpin.ipld.cid import parse_cid
 from fpin.piece import PieceCid
+from fpin.values import dataclass
 
 Json = Mapping[str, object]
 

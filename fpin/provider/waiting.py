@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from typing import TypeVar
 
 from fpin.errors import ProviderUnavailable
 from fpin.provider.answers import MaybeSent, asked_to_wait
+from fpin.values import dataclass
 
 T = TypeVar("T")
 

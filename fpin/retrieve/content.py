@@ -12,7 +12,6 @@ from __future__ import annotations
 import contextlib
 import re
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 
 from fpin.errors import NotFound, UsageError, VerificationFailed
 from fpin.ipld import cid as cids
@@ -20,6 +19,7 @@ from fpin.ipld import dagpb, hamt
 from fpin.ipld.unixfs import Kind, UnixFs
 from fpin.ipld.unixfs import decode as decode_unixfs
 from fpin.retrieve.verify import MAX_BLOCK, Limits, SeenBlocks
+from fpin.values import dataclass
 
 GetBlock = Callable[[bytes], bytes]
 """Returns the verified block of a CID; identity CIDs are never asked for."""

@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
@@ -21,6 +20,7 @@ from fpin.retrieve.files import Tree, Written, write_stream, write_tree
 from fpin.retrieve.gateway import Gateway, NotServed
 from fpin.retrieve.prefetch import Prefetch
 from fpin.retrieve.verify import BlockCache, CarStream, Incomplete, Limits, Order, Repeated
+from fpin.values import dataclass
 
 _RETRY_DELAY = 0.5  # seconds, where a server says "later" without saying when
 _LONGEST_RETRY_AFTER = 30.0

@@ -14,7 +14,7 @@ import secrets
 import shutil
 import stat
 from collections.abc import Generator, Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import BinaryIO
 
@@ -25,6 +25,7 @@ from fpin.retrieve import content
 from fpin.retrieve.content import Directory, File, FileEnd, Kept, Part, Symlink
 from fpin.retrieve.verify import MAX_BLOCK
 from fpin.temporary import discard
+from fpin.values import dataclass
 
 # O_EXCL and O_NOFOLLOW: every file is one that this process made just now, never something a hostile name
 # (or a file system that takes "A" and "a" for the same) led to.

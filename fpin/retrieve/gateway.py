@@ -11,12 +11,12 @@ import io
 import time
 import urllib.parse
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 
 from fpin.errors import FpinError, GatewayUnavailable, VerificationFailed
 from fpin.http import Http, StreamReply, Timeout, retry_after, transport_errors
 from fpin.ipld import cid as cids
 from fpin.retrieve.verify import MAX_BLOCK, Dups, Order
+from fpin.values import dataclass
 
 IDLE = Timeout(connect=10, io=30)  # a stream without a byte for 30 s is given up (spec §5.4)
 MAX_REDIRECTS = 3

@@ -10,10 +10,11 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from fpin.errors import FpinError
 from fpin.retrieve.gateway import NotServed
+from fpin.values import dataclass
 
 THREADS_PER_SOURCE = 4
 MAX_SOURCES = 4

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from typing import Literal
 
 from fpin.errors import GatewayUnavailable, VerificationFailed
 from fpin.ipld import cid as cids
 from fpin.ipld import dag
 from fpin.ipld.car import Block, CarTruncated, read_car
+from fpin.values import dataclass
 
 MAX_BLOCK = 2 * 2**20  # bytes; what gateways exchange (spec §5.4)
 _MAX_SECTION = MAX_BLOCK + 4 + 2 * 9 + cids.MAX_DIGEST  # with the longest CID in front

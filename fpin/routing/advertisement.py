@@ -9,13 +9,13 @@ from __future__ import annotations
 import base64
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from fpin.errors import VerificationFailed
 from fpin.ipld import cid as cids
 from fpin.ipld import dagcbor, protobuf, varint
 from fpin.ipld.jsonbytes import read_json
 from fpin.routing import peer_id
+from fpin.values import dataclass
 
 NO_ENTRIES = cids.parse_cid("bafkreehdwdcefgh4dqkjv67uzcmw7oje")
 MAX_CONTEXT_ID = 64  # bytes

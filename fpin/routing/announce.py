@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import base64
 import urllib.parse
-from dataclasses import dataclass
 
 from fpin.errors import IndexerUnavailable
 from fpin.http import Http
@@ -17,6 +16,7 @@ from fpin.ipld import cid as cids
 from fpin.routing import peer_id
 from fpin.routing.indexer import TIMEOUT
 from fpin.routing.multiaddr import Multiaddr, of_url
+from fpin.values import dataclass
 
 # Each public indexer has its own: filecoinpin.contact the first, cid.contact the second. Curio's
 # announce targets: market/ipni/ipni-provider/ipni-provider.go, spec §3.6.

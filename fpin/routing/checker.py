@@ -8,7 +8,7 @@ Refuses to know the chain and uploads: who should have what comes in as `Subject
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import Protocol
 
 from fpin.errors import ProviderError, VerificationFailed
@@ -32,6 +32,7 @@ from fpin.routing.results import (
     RoutingResult,
     RoutingState,
 )
+from fpin.values import dataclass
 
 _NOT_YET = ("pending", "indexing", "creating_ad")  # piece states before the advertisement exists
 

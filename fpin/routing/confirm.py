@@ -6,7 +6,6 @@ Knows what its answer means, and that it must not be asked twice. Refuses to loo
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Literal
 
 from fpin.ipld.cid import format_cid
@@ -15,6 +14,7 @@ from fpin.routing.checker import Peers
 from fpin.routing.gate import GatewayClosed
 from fpin.routing.indexer import Indexer
 from fpin.routing.match import Copy
+from fpin.values import dataclass
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

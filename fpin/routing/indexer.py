@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Literal
 
 from fpin.errors import IndexerUnavailable, VerificationFailed
@@ -18,6 +17,7 @@ from fpin.ipld.jsonbytes import read_json
 from fpin.routing import peer_id
 from fpin.routing.metadata import decode as decode_metadata
 from fpin.routing.multiaddr import url_of
+from fpin.values import dataclass
 
 TIMEOUT = Timeout(connect=10, io=10)
 MAX_ANSWER = 16 * 2**20  # a popular CID has thousands of records

@@ -6,7 +6,6 @@ Pure: records and expectations in, judgements out. Refuses to know indexers, tim
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from typing import Literal
 
 from fpin.piece import PieceCid
@@ -14,6 +13,7 @@ from fpin.routing import metadata
 from fpin.routing.indexer import Record
 from fpin.routing.multiaddr import normalise_url, url_of
 from fpin.routing.publisher import IPFS_CONTEXT
+from fpin.values import dataclass
 
 Strength = Literal["exact", "provider", "foreign"]
 """``exact``: this upload's record. ``provider``: this provider has the CID, maybe from another piece.

@@ -7,9 +7,9 @@ Never raises: what cannot be read is kept as bytes, because a record with odd me
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 
 from fpin.ipld import varint
+from fpin.values import dataclass
 
 BITSWAP = 0x0900
 GRAPHSYNC = 0x0910

@@ -9,10 +9,10 @@ from __future__ import annotations
 import ipaddress
 import urllib.parse
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from fpin.ipld import varint
 from fpin.routing import peer_id
+from fpin.values import dataclass
 
 
 @dataclass(frozen=True, slots=True)

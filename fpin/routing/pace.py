@@ -8,7 +8,8 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+
+from fpin.values import dataclass
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

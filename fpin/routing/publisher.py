@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 
 from fpin.errors import ProviderError, ProviderUnavailable, VerificationFailed
 from fpin.http import Http, Reply, Timeout
 from fpin.ipld import cid as cids
 from fpin.routing import advertisement, peer_id
 from fpin.routing.advertisement import Advertisement
+from fpin.values import dataclass
 
 TIMEOUT = Timeout(connect=10, io=10)
 MAX_AD = 2**20  # bytes; Curio's are under 1 KiB

@@ -7,7 +7,7 @@ error: the same piece may be held for somebody else. Refuses to know how the rem
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from fpin.errors import ProviderError, VerificationFailed
 from fpin.ipld import cid as cids
@@ -18,6 +18,7 @@ from fpin.routing.match import Copy
 from fpin.routing.pace import Clock, RemovalPace, jittered, removal_delays
 from fpin.routing.publisher import Publisher
 from fpin.routing.results import Holder, OnLook, RemovalLook, RemovalResult, RemovalState
+from fpin.values import dataclass
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

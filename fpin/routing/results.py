@@ -17,11 +17,11 @@ an indexer has processed the advertisement; ``synced``, the provider says that o
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Literal
 
 from fpin.routing.indexer import Record
 from fpin.routing.match import Copy, Strength
+from fpin.values import dataclass
 
 PairState = Literal["not_expected", "wait_sp", "polling", "inconclusive", "found", "timeout"]
 Evidence = Literal["record", "processed", "synced"]

@@ -9,7 +9,7 @@ import sqlite3
 import threading
 import time
 from collections.abc import Callable, Collection, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Concatenate, ParamSpec, TypedDict, TypeVar, Unpack
 
@@ -29,6 +29,7 @@ from fpin.store.model import (
     SessionKey,
     Submission,
 )
+from fpin.values import dataclass
 
 _P = ParamSpec("_P")
 _T = TypeVar("_T")

@@ -34,9 +34,10 @@ States of a payment, a transaction that the wallet itself sends::
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Literal
+
+from fpin.values import dataclass
 
 
 class CopyState(StrEnum):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 
 from fpin.backends.filecoin.identity import Identity
 from fpin.chain.contracts import Chain
@@ -21,6 +21,7 @@ from fpin.provider.waiting import Clock
 from fpin.store import Store
 from fpin.threads import Crew
 from fpin.units import format_time
+from fpin.values import dataclass
 
 
 @dataclass(kw_only=True)

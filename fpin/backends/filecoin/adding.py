@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import secrets
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 
 from fpin import events
 from fpin.backends.base import Place
@@ -29,6 +29,7 @@ from fpin.piece import PieceCid
 from fpin.provider.results import AddStatus, CreationStatus, PullStatus
 from fpin.provider.waiting import CONFIRMING, poll
 from fpin.store import ON_CHAIN, UNFINISHED, WAITING, Copy, NewAdd, Piece, Pin, Submission
+from fpin.values import dataclass
 
 # The reference client's own, to the letter: a data set is reused only when its metadata is exactly equal,
 # and every further one costs a reserve and a flat fee each month. So both tools share them (chain §3.3).

@@ -9,7 +9,6 @@ import contextlib
 import functools
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 
 from fpin import events
 from fpin.backends.filecoin.account import Account
@@ -22,6 +21,7 @@ from fpin.provider.results import PullStatus
 from fpin.provider.waiting import PARKING, PULLING, SILENCE, poll
 from fpin.store import Piece
 from fpin.threads import Crew
+from fpin.values import dataclass
 
 AskPull = Callable[[Sequence[tuple[PieceCid, str]]], PullStatus]
 """Asks a provider to fetch pieces from URLs; asked again, tells how that goes."""

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 
 from fpin import events
 from fpin.backends.base import Paid
@@ -22,6 +21,7 @@ from fpin.errors import FpinError, Unaffordable, Unavailable
 from fpin.events import OnEvent
 from fpin.store import OPEN, UNTOLD, Payment, PaymentState
 from fpin.units import floor_token, format_token, round_token, short_token
+from fpin.values import dataclass
 
 TOKEN = "USDFC"
 

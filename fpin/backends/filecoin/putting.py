@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
 
 from fpin import events
 from fpin.backends.base import Failed, Place
@@ -31,6 +30,7 @@ from fpin.errors import (
 from fpin.events import Event, OnEvent
 from fpin.store import UNDER_WAY, WAITING, Pin
 from fpin.threads import Crew
+from fpin.values import dataclass
 
 # A source that changed is nobody's failure, but who has all the bytes already goes on without it.
 _OF_THE_PLACE = (ProviderError, ChainError, NotFound, Unavailable, VerificationFailed, SourceError)

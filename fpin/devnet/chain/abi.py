@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import functools
 import json
-from dataclasses import dataclass
 from importlib import resources
 from typing import TypedDict
 
@@ -15,6 +14,8 @@ from eth_abi.abi import decode as eth_decode
 from eth_abi.abi import encode as eth_encode
 from eth_abi.exceptions import DecodingError
 from eth_utils.crypto import keccak
+
+from fpin.values import dataclass
 
 Word = object  # what eth_abi takes and gives: int, str, bool, bytes, and tuples of them
 

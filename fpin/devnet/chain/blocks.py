@@ -10,12 +10,12 @@ import json
 import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
 from fpin.devnet.chain.machine import Log
 from fpin.devnet.chain.storage import Key, Value
 from fpin.errors import LocalError
+from fpin.values import dataclass
 
 SCHEMA_VERSION = 1
 _SCHEMA = """

@@ -12,7 +12,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from pathlib import Path
 
 from eth_utils.address import to_checksum_address
@@ -28,6 +28,7 @@ from fpin.devnet.chain.rpc import make_app
 from fpin.devnet.chain.storage import Storage
 from fpin.devnet.chain.transactions import Transaction, parse
 from fpin.units import EPOCH_SECONDS
+from fpin.values import dataclass
 
 BASE_FEE = 100  # attoFIL a unit of gas: the network's minimum
 BLOCK_GAS_LIMIT = 10**10

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from fpin.devnet.chain.fwss import WarmStorage
 from fpin.devnet.chain.fwss_view import StateView
 from fpin.devnet.chain.machine import Machine
@@ -15,6 +13,7 @@ from fpin.devnet.chain.provider_id_set import ProviderIdSet
 from fpin.devnet.chain.provider_registry import ServiceProviderRegistry
 from fpin.devnet.chain.session_keys import SessionKeyRegistry
 from fpin.devnet.chain.token import Token
+from fpin.values import dataclass
 
 FILBEAM_BENEFICIARY = "0x1d60d2f5960af6341e842c539985fa297e10d6ea"
 

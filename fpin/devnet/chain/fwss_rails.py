@@ -6,12 +6,12 @@ Follows filecoin-services a16aea49, Rails.sol; what a data set is and who may ac
 from __future__ import annotations
 
 import contextlib
-from dataclasses import dataclass
 
 from fpin.devnet.chain.fwss_state import DataSetInfo, State
 from fpin.devnet.chain.machine import ZERO, Contract, Machine, Revert
 from fpin.devnet.chain.pay import FilecoinPay
 from fpin.devnet.chain.prices import COMMISSION_BPS, PriceList
+from fpin.values import dataclass
 
 
 @dataclass(frozen=True, kw_only=True)

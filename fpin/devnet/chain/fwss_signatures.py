@@ -5,7 +5,6 @@ Follows filecoin-services a16aea49, SignatureVerificationLib.sol.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import NoReturn, Protocol
 
 from eth_utils.crypto import keccak
@@ -13,6 +12,7 @@ from eth_utils.crypto import keccak
 from fpin.devnet.chain import abi, eip712
 from fpin.devnet.chain.machine import Revert
 from fpin.devnet.chain.session_keys import SessionKeyRegistry
+from fpin.values import dataclass
 
 _ENTRY_TYPE = "MetadataEntry(string key,string value)"
 _PIECE_TYPE = "PieceMetadata(uint256 pieceIndex,MetadataEntry[] metadata)"

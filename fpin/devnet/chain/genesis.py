@@ -5,7 +5,7 @@ Runs the contracts' own functions to get there, as a deployer would; after that 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from fpin.devnet.chain.contracts import ADDRESSES, DeployedContracts
 from fpin.devnet.chain.machine import Machine
@@ -14,6 +14,7 @@ from fpin.devnet.chain.provider_registry import PDP, REGISTRATION_FEE
 from fpin.devnet.chain.storage import Field, Record
 from fpin.devnet.chain.token import UNLIMITED
 from fpin.units import EPOCHS_PER_DAY, ONE_TOKEN
+from fpin.values import dataclass
 
 CHAIN_ID = 31415926
 

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any, ParamSpec, TypeVar
 
 from fpin.devnet.chain import abi
 from fpin.devnet.chain.storage import Mapping, OutOfRange, Record, Storage
+from fpin.values import dataclass
 
 ZERO = "0x" + "00" * 20
 # f099, where Filecoin sends what is burnt: the masked id address of actor 99.

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Protocol, runtime_checkable
 
 from fpin.devnet.chain.machine import ZERO, Machine, Revert, external
@@ -21,6 +21,7 @@ from fpin.devnet.chain.pay_ledger import (
     Ledger,
 )
 from fpin.devnet.chain.storage import Field, Record
+from fpin.values import dataclass
 
 Settlement = tuple[int, int, int, int, int, str]
 RailView = tuple[str, str, str, str, str, int, int, int, int, int, int, str]

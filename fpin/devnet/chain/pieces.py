@@ -6,9 +6,9 @@ Follows FilOzone/pdp v3.4.0, Cids.sol and Proofs.sol. Shares no code with the pi
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
 
 from fpin.devnet.chain.machine import PANIC_INDEX, Revert
+from fpin.values import dataclass
 
 _PREFIX = bytes.fromhex("01559120")  # CIDv1, raw, fr32-sha2-256-trunc254-padded-binary-tree
 MAX_HEIGHT = 50

@@ -5,10 +5,11 @@ Amounts are USDFC base units (10**18 to the token); rates are a month of 86400 e
 
 from __future__ import annotations
 
-from dataclasses import astuple, dataclass, fields, replace
+from dataclasses import astuple, fields, replace
 
 from fpin.devnet.chain.pieces import raw_size
 from fpin.units import EPOCHS_PER_DAY, EPOCHS_PER_MONTH, ONE_TOKEN, TIB
+from fpin.values import dataclass
 
 COMMISSION_BPS = 0
 

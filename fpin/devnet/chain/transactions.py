@@ -5,14 +5,13 @@ Knows nothing of nonces or balances; whether a transaction may run is for `chain
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import rlp  # type: ignore[import-untyped]
 from eth_utils.crypto import keccak
 from rlp.exceptions import RLPException  # type: ignore[import-untyped]
 
 from fpin.devnet.chain import eip712
 from fpin.devnet.chain.machine import ZERO
+from fpin.values import dataclass
 
 DYNAMIC_FEE = 2
 LEGACY = 0

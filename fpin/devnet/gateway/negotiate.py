@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from urllib.parse import unquote
 
 from fpin.devnet.gateway.traverse import ByteRange, Request, Scope
 from fpin.ipld.cid import format_cid, parse_cid
+from fpin.values import dataclass
 
 CAR, RAW = "application/vnd.ipld.car", "application/vnd.ipld.raw"
 _SCOPES: dict[str, Scope] = {"all": "all", "entity": "entity", "block": "block"}

@@ -6,13 +6,13 @@ Knows IPLD and UnixFS; knows nothing of CARs or HTTP. Trusts the store: the rece
 from __future__ import annotations
 
 from collections.abc import Generator, Iterator
-from dataclasses import dataclass
 from typing import Literal, Protocol
 
 from fpin.devnet import dag
 from fpin.ipld import cid as cids
 from fpin.ipld import dagpb, hamt, unixfs
 from fpin.ipld.dag import links
+from fpin.values import dataclass
 
 Scope = Literal["all", "entity", "block"]
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TypeVar
 
 from fpin.devnet.dag import Link, Value, decode_cbor, decode_json, encode_cbor, encode_json
@@ -15,6 +15,7 @@ from fpin.devnet.ipni.extended import Extended, Extension
 from fpin.devnet.ipni.identity import BadSignature, Identity, check_signature, open_envelope, peer_id_of_key
 from fpin.ipld import varint
 from fpin.ipld.cid import DAG_CBOR, DAG_JSON, codec_of, parse_cid, sha256_cid
+from fpin.values import dataclass
 
 NO_ENTRIES = parse_cid("bafkreehdwdcefgh4dqkjv67uzcmw7oje")
 """Stands in `Entries` of an advertisement that brings no multihashes: a removal, a new address."""

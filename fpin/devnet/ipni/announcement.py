@@ -9,11 +9,11 @@ import base64
 import binascii
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from fpin.devnet.dag import Link, Value, decode_cbor, encode_cbor
 from fpin.devnet.ipni import multiaddr
 from fpin.ipld.cid import parse_cid
+from fpin.values import dataclass
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,10 +7,11 @@ HTTP or storage.
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from fpin.devnet.dag import Value
 from fpin.devnet.ipni.identity import BadSignature, Identity, open_envelope
+from fpin.values import dataclass
 
 _DOMAIN = b"indexer"
 _TYPE = b"/indexer/ingest/extendedProviderSignature"

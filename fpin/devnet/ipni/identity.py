@@ -6,13 +6,13 @@ Knows nothing of what is signed. Other key types are refused: no devnet peer has
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
 from fpin.ipld import varint
 from fpin.ipld.cid import multihash_of, parse_cid
+from fpin.values import dataclass
 
 _ALPHABET = "123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz"
 # Protobuf PublicKey {1: type, 2: data}: type 1 is Ed25519, data has 32 bytes.

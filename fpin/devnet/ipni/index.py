@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from fpin.devnet.ipni import hidden
 from fpin.devnet.ipni.database import Database, Row
 from fpin.devnet.ipni.extended import Extended, Extension, beside
+from fpin.values import dataclass
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS pending (

@@ -8,12 +8,12 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 from fpin.devnet.ipni.find import make_app
 from fpin.devnet.ipni.index import Index, Pending
 from fpin.devnet.ipni.ingest import ChainReader, Refused, SyncStatus, Transient
+from fpin.values import dataclass
 
 _HOUR = 3600.0
 _POLL_INTERVAL, _POLL_RETRY = 24 * _HOUR, 5 * _HOUR

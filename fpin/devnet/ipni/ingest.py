@@ -7,7 +7,6 @@ arrival. Knows nothing of when to read; the indexer says that.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from fpin.devnet import fetch
 from fpin.devnet.ipni import multiaddr
@@ -23,6 +22,7 @@ from fpin.devnet.ipni.identity import BadSignature
 from fpin.devnet.ipni.index import Index, Pending
 from fpin.errors import VerificationFailed
 from fpin.ipld.cid import format_cid, hash_matches
+from fpin.values import dataclass
 
 _MAX_CHUNKS = 65_536  # the depth at which storetheindex stops
 

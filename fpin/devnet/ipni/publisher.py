@@ -10,7 +10,7 @@ import json
 import threading
 import time
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 
 from starlette.applications import Starlette
@@ -32,6 +32,7 @@ from fpin.devnet.ipni.announcement import Announcement
 from fpin.devnet.ipni.database import Database
 from fpin.devnet.ipni.identity import Identity
 from fpin.ipld.cid import format_cid, parse_cid
+from fpin.values import dataclass
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS block (cid TEXT PRIMARY KEY, data BLOB NOT NULL) WITHOUT ROWID;

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from fpin.devnet.ipni.index import Record
 from fpin.ipld import varint
+from fpin.values import dataclass
 
 _PROTOCOLS = {
     0x0900: "transport-bitswap",

@@ -10,9 +10,10 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from dataclasses import dataclass
 from struct import iter_unpack
 from typing import BinaryIO
+
+from fpin.values import dataclass
 
 MIN_PIECE_SIZE = 127
 MAX_PIECE_SIZE = 1_065_353_216  # 127 * 2**23: a padded piece of 1 GiB

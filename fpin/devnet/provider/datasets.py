@@ -8,13 +8,13 @@ from __future__ import annotations
 import sqlite3
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from eth_abi.abi import decode as abi_decode
 
 from fpin.devnet.provider.commp import Piece
 from fpin.devnet.provider.node import Log, Receipt, Signed, topic
 from fpin.devnet.provider.state import State
+from fpin.values import dataclass
 
 _DATA_SET_CREATED = topic("DataSetCreated(uint256,address)")
 _PIECES_ADDED = topic("PiecesAdded(uint256,uint256[],(bytes)[])")

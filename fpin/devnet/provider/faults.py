@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import threading
-from dataclasses import dataclass, field
+from dataclasses import field
+
+from fpin.values import dataclass
 
 
 @dataclass(kw_only=True)

@@ -9,7 +9,6 @@ import itertools
 import re
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import httpx
@@ -19,6 +18,8 @@ from eth_abi.exceptions import DecodingError
 from eth_account import Account
 from eth_utils.address import to_checksum_address
 from eth_utils.crypto import keccak
+
+from fpin.values import dataclass
 
 GAS_MARGIN_PERCENT = 25  # Filecoin charges for wild over-estimation, so no large factor
 

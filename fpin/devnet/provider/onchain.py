@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from eth_abi.abi import decode as abi_decode
@@ -17,6 +16,7 @@ from eth_abi.exceptions import DecodingError
 from fpin.devnet.provider.commp import Piece
 from fpin.devnet.provider.datasets import AddedPiece, DataSets
 from fpin.devnet.provider.node import Node, NodeError, NodeSilent, Signed, calldata
+from fpin.values import dataclass
 
 ZERO_ADDRESS = "0x" + "00" * 20
 INDEXING_KEY = "withIPFSIndexing"

@@ -11,7 +11,6 @@ import os
 import time
 import uuid
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
@@ -25,6 +24,7 @@ from fpin.devnet.provider.commp import (
     piece_cid_v1,
 )
 from fpin.devnet.provider.state import State
+from fpin.values import dataclass
 
 SESSION_SECONDS = 60 * 60  # bytes that were uploaded but not finalized are dropped after this
 UNCLAIMED_SECONDS = 2 * 60 * 60  # a parked piece that no data set names is dropped after this

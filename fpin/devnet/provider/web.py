@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import uuid
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, TypeVar, TypeVarTuple
 
 import anyio
@@ -27,6 +27,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from fpin.devnet.provider.faults import Faults
 from fpin.devnet.provider.node import NodeError, NodeSilent
 from fpin.devnet.silence import HangUp
+from fpin.values import dataclass
 
 _CORS = {
     "Access-Control-Allow-Origin": "*",
