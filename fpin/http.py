@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import json as jsonlib
 import re
+import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -70,17 +71,28 @@ class Http:
     """
 
     def __init__(self, *, guard: Guard | None = None) -> None:
+        self._guard = guard
+        self._lock = threading.Lock()
+        self._clients: dict[bool, httpx.Client] = {}  # with TLS, and without
+
+    def _client(self, url: str) -> httpx.Client:
+        secure = url[:5].lower() != "http:"
+        with self._lock:
+            return self._clients.get(secure) or self._clients.setdefault(secure, self._make(secure))
+
+    def _make(self, secure: bool) -> httpx.Client:
         import httpx  # 0.1 s to import; `fpin --help` and offline commands never need it
 
         def before(request: httpx.Request) -> None:
-            if guard is not None:
-                guard(str(request.url))
+            if self._guard is not None:
+                self._guard(str(request.url))
 
-        self._client = httpx.Client(
+        return httpx.Client(
             headers={"User-Agent": USER_AGENT, "Accept-Encoding": "identity"},
             event_hooks={"request": [before]},
             follow_redirects=False,
             limits=httpx.Limits(max_connections=64, max_keepalive_connections=16),
+            verify=secure,  # without TLS the authorities are not read, which takes 0.03 s
         )
 
     def __enter__(self) -> Http:
@@ -90,7 +102,9 @@ class Http:
         self.close()
 
     def close(self) -> None:
-        self._client.close()
+        with self._lock:
+            for client in self._clients.values():
+                client.close()
 
     def request(
         self,
@@ -150,7 +164,7 @@ class Http:
             all_headers.setdefault("Content-Type", "application/json")
         with (
             transport_errors(name, error),
-            self._client.stream(
+            self._client(url).stream(
                 method,
                 url,
                 headers=all_headers,
