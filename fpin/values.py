@@ -34,11 +34,10 @@ else:
         for name, value in shared.items():
             if name not in own or (name == "__hash__" and own[name] is None and "__eq__" not in own):
                 setattr(cls, name, value)
-        if cls.__doc__ is None:
-            cls.__doc__ = (
-                cls.__name__
-            )  # else it is made of the signature, which costs as much as all the rest
+        doc = cls.__doc__
+        cls.__doc__ = doc or "-"  # else it is made of the signature, which costs as much as all the rest
         made = dataclasses.dataclass(init=False, repr=False, eq=False, slots=slots, kw_only=kw_only)(cls)
+        made.__doc__ = doc
         if "__init__" not in own:
             made.__init__ = _initializer(made, frozen)
         return made

@@ -97,7 +97,7 @@ def _object(kind: type) -> dict[str, Any]:
     for field in dataclasses.fields(kind):
         described = {"description": said[field.name]} if field.name in said else {}
         properties[field.name] = {**_type(hints[field.name]), **described}
-    document = inspect.getdoc(kind) or ""
+    document = inspect.cleandoc(kind.__doc__ or "")  # its own, not that of what it inherits from
     described = {} if document.startswith(f"{kind.__name__}(") or not document else {"description": document}
     return {
         **described,

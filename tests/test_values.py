@@ -134,7 +134,9 @@ def test_a_frozen_one_with_slots_goes_to_another_process_and_back() -> None:
     assert not hasattr(Sent(1), "__dict__")
 
 
-def test_what_a_class_defines_itself_stays() -> None:
+def test_what_a_class_defines_itself_stays(pair: tuple[Any, Any]) -> None:
+    assert pair[0].__mro__[1].__doc__ == pair[1].__mro__[1].__doc__ == "What is here first."
+    assert pair[0].__doc__ is None
     assert Written(1) == Written(2)
     assert Written(3).square == 9
     with pytest.raises(ValueError, match="negative"):

@@ -25,6 +25,7 @@ def test_help_imports_nothing_below_the_command_line() -> None:
         "fpin.errors",
         "fpin.settings",
         "fpin.units",
+        "fpin.values",
     }
 
 
