@@ -281,6 +281,9 @@ def _said(one: IndexerReport) -> str:
         return "lists a part of it" if one.role == "poll" else "has processed a part of the advertisements"
     if one.state == "inconclusive":
         return f"no usable answer ({one.reason})" if one.reason else "no usable answer"
+    if one.state == "absent" and one.status == 200:
+        # One that has closed down may answer everything with an empty 200; one at work says 404.
+        return "answers with nothing, and may be retired"
     return _SAID[one.state]
 
 

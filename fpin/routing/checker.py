@@ -300,8 +300,6 @@ class _Check:
         useless = not self.polled or self.last.state == "inconclusive" or empty
         if useless or self.clock.now() - pair.proved_at >= self.pace.grace:
             pair.state = "found"
-            for url, answer in self.polled.last.items():
-                pair.note(report.without_record(url, answer))
 
     # -- endings -------------------------------------------------------------------------------------
 

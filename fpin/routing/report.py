@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from fpin.ipld.cid import format_cid
-from fpin.routing.indexer import Answer, Indexer, Record
+from fpin.routing.indexer import Indexer, Record
 from fpin.routing.results import Asked, AskedState, Finding, RoutingResult
 
 NO_INDEXER = "Routing was not checked: no indexer is configured."
@@ -25,15 +25,6 @@ FLAPPING = (
 )
 
 
-def without_record(indexer: str, last: Answer) -> str:
-    """Return why other evidence was accepted in place of a record."""
-    if last.state == "inconclusive":
-        return f"{indexer} gave no usable answer ({last.reason})"
-    if last.status == 200:
-        return f"{indexer} answers with nothing and may be retired"
-    return f"{indexer} does not list it yet"
-
-
 def with_sentences(result: RoutingResult, poll: Sequence[Indexer]) -> RoutingResult:
     """Return *result* with what people should read."""
     return replace(result, sentences=tuple(_sentences(result, poll)))
@@ -42,7 +33,6 @@ def with_sentences(result: RoutingResult, poll: Sequence[Indexer]) -> RoutingRes
 def _sentences(result: RoutingResult, poll: Sequence[Indexer]) -> Iterator[str]:
     if result.state == "found":
         yield _found(result)
-        yield from _other_indexers(result)
         for finding in result.findings:
             yield from (f"{_who(finding)}: {note}." for note in finding.notes)
         return
@@ -98,19 +88,6 @@ def _trouble(result: RoutingResult) -> str:
     return "; ".join(words) or "no indexer gave a usable answer"
 
 
-def _other_indexers(result: RoutingResult) -> Iterator[str]:
-    """Say of the indexers to poll that did not show everything what they said, where another one did."""
-    if not any(one.role == "poll" and one.state == "found" for one in result.asked):
-        return  # then the findings say it
-    for one in result.asked:
-        if one.role == "poll" and one.state == "partial":
-            yield f"{one.indexer} lists a part of it so far."
-        elif one.role == "poll" and one.state == "absent":
-            yield f"{one.indexer} does not list it yet."
-        elif one.role == "poll" and one.state == "inconclusive":
-            yield f"{one.indexer} gave no usable answer ({one.reason or 'none at all'})."
-
-
 def _who(finding: Finding) -> str:
     return f"Provider {finding.copy.provider_id} ({finding.copy.service_url})"
 
@@ -151,7 +128,8 @@ def _as_provider(finding: Finding, indexer: Indexer, name: str) -> Iterator[str]
 
 
 def _asked(one: Asked, elapsed: float) -> str:
-    words = f"Asked {one.indexer} {one.questions} times in {elapsed:.0f} s; "
+    often = "once" if one.questions == 1 else f"{one.questions} times"
+    words = f"Asked {one.indexer} {often} in {elapsed:.0f} s; "
     words += f"last answer: HTTP {one.status}" if one.status else f"last answer: {one.reason or 'none'}"
     return words + (f", {one.age} s old." if one.age else ".")
 

@@ -95,6 +95,11 @@ def repeats(dag: Dag) -> tuple[bytes, bytes]:
     return root, car.header([root]) + section(bytes(MIB)) * 80
 
 
+def a_million_tiny(dag: Dag) -> tuple[bytes, bytes]:
+    root = dag.directory({"x": dag.raw(b"x")})
+    return root, car.header([root]) + section(dag.blocks[root], root) + section(b"y") * 10**6
+
+
 def deep(dag: Dag) -> tuple[bytes, bytes]:
     root = dag.raw(b"bottom")
     for _ in range(200):
@@ -113,6 +118,7 @@ def deep(dag: Dag) -> tuple[bytes, bytes]:
         absurd_sizes,
         padding,
         repeats,
+        a_million_tiny,
         deep,
     ],
 )
