@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import subprocess
+import threading
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -14,6 +16,7 @@ from fpin.events import Event, Parked, Submitted
 from fpin.flows import add as flow
 from fpin.flows.packing import Content
 from fpin.flows.services import Services
+from fpin.provider.api import ProviderApi
 from tests.cli.conftest import Tenant
 from tests.cli.test_faults import ALWAYS, copies, down, events, piece_of
 from tests.conftest import Outcome
@@ -98,6 +101,37 @@ def test_several_pieces_are_fetched_in_one_request_and_added_in_one_call(
     for data_set in tenant.chain.client_data_sets(tenant.wallet):
         on_chain = [entry.piece_id for entry in tenant.chain.pieces(data_set.data_set_id)]
         assert on_chain == [0, 1, 2]
+
+
+def test_as_many_pieces_are_sent_at_a_time_as_there_are_jobs(
+    services: Services, album: Content, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    upload, meeting = ProviderApi.upload, threading.Barrier(3)
+
+    def together(api: ProviderApi, *args: Any, **kwargs: Any) -> Any:
+        meeting.wait(timeout=60)  # each waits until all three are being sent
+        return upload(api, *args, **kwargs)
+
+    monkeypatch.setattr(ProviderApi, "upload", together)
+    request = flow.AddRequest(content=album, wish=Wish(copies=1), jobs=3, wait_for="confirmed")
+    assert flow.add(services, request).complete
+
+
+def test_with_one_job_pieces_are_sent_one_after_the_other(
+    services: Services, album: Content, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    upload, sending = ProviderApi.upload, threading.Lock()
+
+    def alone(api: ProviderApi, *args: Any, **kwargs: Any) -> Any:
+        assert sending.acquire(blocking=False)
+        try:
+            return upload(api, *args, **kwargs)
+        finally:
+            sending.release()
+
+    monkeypatch.setattr(ProviderApi, "upload", alone)
+    request = flow.AddRequest(content=album, wish=Wish(copies=1), jobs=1, wait_for="confirmed")
+    assert flow.add(services, request).complete
 
 
 def test_a_third_copy_is_fetched_from_one_of_the_two_that_are_there(tenant: Tenant, note: Path) -> None:
