@@ -176,7 +176,7 @@ def announce_pin(services: Services, pin: Pin, *, on_event: OnEvent = ignore) ->
     is not on the provider's own signed chain can be announced by nobody: that is noted.
     """
     peers = services.backend.peers(services.gate)
-    indexers = dict.fromkeys(indexer.url for indexer in (*peers.poll, *peers.confirm))
+    indexers = dict.fromkeys(indexer.base for indexer in (*peers.poll, *peers.confirm))
     made: list[Announcement] = []
     for copy, piece in _one_of_each_provider(pin):
         routed = services.backend.routed(copy, piece.piece_cid)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import base64
 import urllib.parse
 
+from fpin.addresses import shown
 from fpin.errors import IndexerUnavailable
 from fpin.http import Http
 from fpin.ipld import cid as cids
@@ -53,7 +54,7 @@ def announce(indexer_url: str, http: Http, *, head: bytes, address: Multiaddr) -
         "ExtraData": None,
         "OrigPeer": "",
     }
-    reason = ""
+    reason, name = "", shown(indexer_url)
     for path in _PATHS:
         try:
             reply = http.request(
@@ -61,15 +62,15 @@ def announce(indexer_url: str, http: Http, *, head: bytes, address: Multiaddr) -
                 f"{indexer_url}/{path}",
                 json=body,
                 timeout=TIMEOUT,
-                peer=f"indexer {indexer_url}",
+                peer=f"indexer {name}",
                 error=IndexerUnavailable,
             )
         except IndexerUnavailable as exc:
-            return Announced(indexer=indexer_url, accepted=False, reason=exc.message)
+            return Announced(indexer=name, accepted=False, reason=exc.message)
         if reply.status in (200, 202, 204):
-            return Announced(indexer=indexer_url, accepted=True, reason="")
+            return Announced(indexer=name, accepted=True, reason="")
         text = reply.text.strip()[:200]
         reason = f"HTTP {reply.status}" + (f": {text}" if text and "<" not in text else "")
         if reply.status not in (404, 405):
             break
-    return Announced(indexer=indexer_url, accepted=False, reason=reason)
+    return Announced(indexer=name, accepted=False, reason=reason)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 
+from fpin.addresses import shown
 from fpin.errors import IndexerUnavailable, VerificationFailed
 from fpin.http import Http, Reply, retry_after
 from fpin.ipld import cid as cids
@@ -22,10 +23,11 @@ MAX_ID = 100  # bytes of the ID of a ``generic`` record
 
 
 class Router:
-    """The router at *url*."""
+    """The router at *base*. *url* is what it is called: a token that *base* holds is not in it."""
 
-    def __init__(self, url: str, http: Http) -> None:
-        self.url = url.rstrip("/")
+    def __init__(self, base: str, http: Http) -> None:
+        self.base = base.rstrip("/")
+        self.url = shown(self.base)
         self._http = http
 
     def __repr__(self) -> str:
@@ -37,7 +39,7 @@ class Router:
         try:
             reply = self._http.request(
                 "GET",
-                f"{self.url}/routing/v1/providers/{text}?filter-protocols={_PROTOCOL}",
+                f"{self.base}/routing/v1/providers/{text}?filter-protocols={_PROTOCOL}",
                 headers={"Accept": "application/json"},
                 timeout=TIMEOUT,
                 peer=f"router {self.url}",

@@ -10,6 +10,7 @@ import base64
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Literal
 
+from fpin.addresses import shown
 from fpin.errors import IndexerUnavailable, VerificationFailed
 from fpin.http import Http, Reply, Timeout, retry_after
 from fpin.ipld import cid as cids
@@ -104,10 +105,11 @@ class ProviderInfo:
 
 
 class Indexer:
-    """The indexer at *url*."""
+    """The indexer at *base*. *url* is what it is called: a token that *base* holds is not in it."""
 
-    def __init__(self, url: str, http: Http) -> None:
-        self.url = url.rstrip("/")
+    def __init__(self, base: str, http: Http) -> None:
+        self.base = base.rstrip("/")
+        self.url = shown(self.base)
         self._http = http
 
     def __repr__(self) -> str:
@@ -182,7 +184,7 @@ class Indexer:
     def _get(self, path: str) -> Reply:
         return self._http.request(
             "GET",
-            f"{self.url}/{path}",
+            f"{self.base}/{path}",
             headers={"Accept": "application/json"},
             timeout=TIMEOUT,
             peer=f"indexer {self.url}",

@@ -198,3 +198,29 @@ def test_an_extended_provider_is_one_more_source(
 def test_indexers_that_are_misspelt_are_refused(tenant: Tenant, text: str) -> None:
     refused = tenant.here("check", "site", env={"FPIN_INDEXERS": text})
     assert (refused.code, "FPIN_INDEXERS: entry 1 is no indexer" in refused.stderr) == (2, True)
+
+
+def test_a_token_in_an_indexers_address_is_used_and_never_shown(
+    tenant: Tenant, second: Second, root: str
+) -> None:
+    host, secret = tenant.world.urls.indexer.removeprefix("http://"), "t0ken-of-somebody"
+    named = ",".join(
+        f"http://{host_and_role}"
+        for host_and_role in (
+            f"me:{secret}@{host}=poll",
+            f"127.0.0.1:1/{secret}=poll",
+            f"127.0.0.1:1/{secret}=route",
+        )
+    )
+    env = {"FPIN_INDEXERS": named}
+    checked = tenant.here("check", root, "--json", env=env)
+    assert states(checked.json)[f"http://…@{host}", "poll"] == "found"
+    for command in (
+        ["check", root, "--announce", "--confirm"],
+        ["doctor"],
+        ["get", root, "-o", "-"],
+        ["rm", root],
+    ):
+        for words in (command, [*command, "--json"]):
+            said = tenant.here(*words, env=env)
+            assert secret not in said.stdout + said.stderr, words

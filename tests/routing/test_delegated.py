@@ -114,5 +114,5 @@ def test_nothing_there_is_told_from_no_answer(
 
 
 def test_a_router_that_is_not_there_is_no_answer(router: Router) -> None:
-    router.url = "http://127.0.0.1:1"
+    router.base = "http://127.0.0.1:1"
     assert router.find(parse_cid(CID_TEXT)).state == "inconclusive"

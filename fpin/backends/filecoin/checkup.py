@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from email.utils import parsedate_to_datetime
 
+from fpin.addresses import shown
 from fpin.backends.base import Finding
 from fpin.backends.filecoin.account import Account
 from fpin.backends.filecoin.identity import HOW_TO_GIVE_A_KEY
@@ -155,14 +156,14 @@ def _indexers(account: Account) -> Iterator[Finding]:
         yield Finding(name="indexer", state="warning", says="this network has none")
     for indexer in indexers:
         # Its health, never a CID: a question about content too early is remembered as "not there".
-        url = indexer.url.rstrip("/") + "/health"
+        url, name = indexer.url.rstrip("/") + "/health", shown(indexer.url)
         try:
-            status = account.http.request("GET", url, timeout=SOON, peer=indexer.url).status
-            problem = f"{indexer.url}: HTTP {status}" if status >= 500 else None
+            status = account.http.request("GET", url, timeout=SOON, peer=name).status
+            problem = f"{name}: HTTP {status}" if status >= 500 else None
         except FpinError as exc:
             problem = exc.message
         if problem is None:
-            yield Finding(name="indexer", state="ok", says=f"{indexer.url} answers")
+            yield Finding(name="indexer", state="ok", says=f"{name} answers")
         else:
             remedy = "check the network of this machine, or wait; an add then takes other evidence"
             yield Finding(name="indexer", state="warning", says=problem, remedy=remedy)

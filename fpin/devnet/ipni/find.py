@@ -123,10 +123,7 @@ class _Service:
 
     async def find_multihash(self, request: Request) -> Response:
         stream = _accepts(request, _NDJSON, _JSON) == _NDJSON
-        multihash = _parse_multihash(request.path_params["multihash"])
-        if multihash is None:
-            raise _Reply(400, "find: input is not a valid base58 or hex encoded multihash")
-        return self._answer(multihash, stream)
+        return self._answer(_multihash(request), stream)
 
     def _found(self, multihash: bytes) -> list[Record]:
         return [] if self._indexer.faults.encrypted_only else self._index.find(multihash)
@@ -147,10 +144,7 @@ class _Service:
 
     async def find_hidden_multihash(self, request: Request) -> Response:
         stream = _accepts(request, _NDJSON, _JSON) == _NDJSON
-        multihash = _parse_multihash(request.path_params["multihash"])
-        if multihash is None:
-            raise _Reply(400, "find: input is not a valid base58 or hex encoded multihash")
-        return self._hidden_answer(multihash, stream)
+        return self._hidden_answer(_multihash(request), stream)
 
     def _hidden_answer(self, second: bytes, stream: bool) -> Response:
         if second[:1] != _DOUBLE_HASHED:
@@ -248,15 +242,15 @@ def _peer(request: Request, complaint: str) -> str:
         raise _Reply(400, f"{complaint}: {exc}") from exc
 
 
-def _parse_multihash(text: str) -> bytes | None:
+def _multihash(request: Request) -> bytes:
     for decode in (base58_decode, bytes.fromhex):
         try:
-            found = decode(text)
+            found = decode(request.path_params["multihash"])
         except ValueError:
             continue
         if is_multihash(found):
             return found
-    return None
+    raise _Reply(400, "find: input is not a valid base58 or hex encoded multihash")
 
 
 def _accepts(request: Request, *offered: str) -> str:
