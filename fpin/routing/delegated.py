@@ -15,7 +15,7 @@ from fpin.http import Http, Reply, retry_after
 from fpin.ipld import cid as cids
 from fpin.ipld.jsonbytes import read_json
 from fpin.routing import metadata, peer_id
-from fpin.routing.indexer import MAX_ANSWER, TIMEOUT, Answer, Record
+from fpin.routing.indexer import MAX_ANSWER, TIMEOUT, Answer, Record, is_ndjson
 
 _PROTOCOL = "transport-ipfs-gateway-http"
 MAX_RECORDS = 1000  # what routers stream at most; 100 are the rule for lists
@@ -68,9 +68,8 @@ class Router:
 
 def _records(reply: Reply) -> Iterator[Record]:
     """Yield the records of an answer that are of a known kind (rule R7), read by its Content-Type."""
-    kind = reply.headers.get("content-type", "").partition(";")[0].strip().lower()
     items: Iterable[Mapping[str, object]]
-    if kind == "application/x-ndjson":
+    if is_ndjson(reply):
         items = [read_json(line) for line in reply.body.splitlines() if line.strip()]
     else:
         items = reply.json()["Providers"] or ()

@@ -195,8 +195,7 @@ class Indexer:
 
 def _records(reply: Reply) -> Iterator[Record]:
     """Yield the records of an answer, read as what its Content-Type says it is (rule R1)."""
-    kind = reply.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if kind == "application/x-ndjson":
+    if is_ndjson(reply):
         # A last line that is cut short is damage, not an empty answer: `read_json` raises.
         for line in reply.body.splitlines():
             if line.strip() and "Provider" in (item := read_json(line)):
@@ -205,6 +204,12 @@ def _records(reply: Reply) -> Iterator[Record]:
     for result in reply.json().get("MultihashResults") or []:
         for item in result.get("ProviderResults") or []:
             yield _record(item)
+
+
+def is_ndjson(reply: Reply) -> bool:
+    """Tell whether an answer is one JSON value a line, whatever was asked for."""
+    kind = reply.headers.get("content-type", "").partition(";")[0]
+    return kind.strip().lower() == "application/x-ndjson"
 
 
 def _record(item: Mapping[str, object]) -> Record:

@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 from fpin.errors import IndexerUnavailable
+from fpin.http import Reply
 from fpin.ipld import cid as cids
 from fpin.ipld import varint
+from fpin.ipld.jsonbytes import read_json
 from fpin.routing import peer_id
-from fpin.routing.indexer import Answer, Indexer, Record, decode_base64, record_of
+from fpin.routing.indexer import Answer, Indexer, Record, decode_base64, is_ndjson, record_of
 
 DBL_SHA2_256 = 0x56
 MAX_KEYS = 100  # records of one block that are opened; each takes two more requests
@@ -62,15 +64,11 @@ class PrivateIndexer(Indexer):
     def find(self, cid: bytes) -> Answer:
         multihash = cids.multihash_of(cid)
         path = f"encrypted/multihash/{peer_id.base58(second_hash(multihash))}"
-        return self._looked_up(path, lambda reply: self._open_all(reply.json(), multihash))
+        return self._looked_up(path, lambda reply: self._open_all(_boxes(reply), multihash))
 
-    def _open_all(self, answer: Mapping[str, object], multihash: bytes) -> Iterator[Record]:
-        results = answer.get("EncryptedMultihashResults") or []
-        if not isinstance(results, list):
-            raise ValueError("no list of results")
-        boxes = [box for result in results for box in result["EncryptedValueKeys"]][:MAX_KEYS]
+    def _open_all(self, boxes: Sequence[object], multihash: bytes) -> Iterator[Record]:
         keys = []
-        for box in boxes:
+        for box in boxes[:MAX_KEYS]:
             try:
                 keys.append((value_key := opened(decode_base64(box), multihash), *split_value_key(value_key)))
             except ValueError:
@@ -109,6 +107,14 @@ class PrivateIndexer(Indexer):
         if not isinstance(data, dict):
             raise ValueError("not a JSON object")
         return data
+
+
+def _boxes(reply: Reply) -> list[object]:
+    """Return the closed value keys of an answer, read as what its Content-Type says it is (rule R1)."""
+    if is_ndjson(reply):
+        return [read_json(line)["EncryptedValueKey"] for line in reply.body.splitlines() if line.strip()]
+    results = reply.json().get("EncryptedMultihashResults") or []
+    return [box for result in results for box in result["EncryptedValueKeys"]]
 
 
 def _extended(value: object, context_id: bytes) -> Iterator[tuple[object, bytes]]:

@@ -75,6 +75,7 @@ def test_public_networks_poll_one_indexer_and_confirm_at_the_other() -> None:
     network = load_network("mainnet")
     assert [indexer.url for indexer in network.indexers_for("poll")] == ["https://filecoinpin.contact"]
     assert [indexer.url for indexer in network.indexers_for("confirm")] == ["https://cid.contact"]
+    assert [router.url for router in network.indexers_for("route")] == ["https://delegated-ipfs.dev"]
 
 
 def test_an_unknown_network_is_refused_with_the_known_ones() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import dataclasses
 import json
 from pathlib import Path
@@ -12,9 +13,11 @@ import pytest
 from fpin.devnet import ipni
 from fpin.devnet.ipni import hidden
 from fpin.errors import VerificationFailed
+from fpin.http import Http
 from fpin.ipld.cid import cid_v1, parse_cid
 from fpin.routing import Gate, GatewayClosed, advertisement, peer_id, private
 from fpin.routing.private import PrivateIndexer
+from tests.provider.peer import Peer, answer
 from tests.routing.test_devnet import LEAF, PIECE, ROOT, Devnet, devnet
 
 __all__ = ["devnet"]
@@ -76,6 +79,32 @@ def test_an_advertisement_with_extended_providers_is_read_and_each_signature_cou
     ):
         with pytest.raises(VerificationFailed):
             changed.verify()
+
+
+@pytest.mark.parametrize("lines", [False, True])
+def test_an_answer_made_of_the_vectors_is_opened_to_the_record_in_it(lines: bool) -> None:
+    def text(name: str) -> str:
+        return base64.b64encode(known(name)).decode()
+
+    key, value = VECTORS["peer_id"], text("encrypted_value_key")
+    found = {"Multihash": text("second_hash"), "EncryptedValueKeys": ["AAAA", value]}
+    plain = answer(200, {"EncryptedMultihashResults": [found]})
+    listed = answer(200, json.dumps({"EncryptedValueKey": value}) + "\n", Content_Type="application/x-ndjson")
+    address = "/dns/sp.example.com/tcp/443/https"
+    with Peer() as peer, Http() as http:
+        peer.on(
+            "GET", f"/encrypted/multihash/{peer_id.base58(known('second_hash'))}", listed if lines else plain
+        )
+        peer.on(
+            "GET",
+            f"/metadata/{peer_id.base58(known('metadata_key'))}",
+            answer(200, {"EncryptedMetadata": text("encrypted_metadata")}),
+        )
+        peer.on("GET", f"/providers/{key}", answer(200, {"AddrInfo": {"ID": key, "Addrs": [address]}}))
+        (record,) = PrivateIndexer(peer.url, http).find(cid_v1(0x55, known("multihash"))).records
+        assert {request.headers["accept"] for request in peer.requests} == {"application/json"}
+    assert (record.provider, record.context_id) == (key, known("context_id"))
+    assert record.http_urls == ("https://sp.example.com",)
 
 
 # -- against the devnet's indexer ------------------------------------------------------------------
