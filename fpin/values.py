@@ -1,8 +1,8 @@
 """`dataclass`: the standard library's, with methods that all classes share instead of six compiled for each.
 
-A command defines two hundred such classes when it starts, and compiling their methods took 0.1 s of every
-start. To `dataclasses`, its functions and type checkers they are dataclasses like any others. Offered are the
-arguments that are used here; comparison by order is not.
+A command defines two hundred such classes when it starts and uses few of them; compiling all their methods
+took 0.1 s of every start. To `dataclasses`, its functions and type checkers they are dataclasses like any
+others. Offered are the arguments that are used here; comparison by order is not.
 """
 
 from __future__ import annotations
@@ -39,8 +39,19 @@ else:
         made = dataclasses.dataclass(init=False, repr=False, eq=False, slots=slots, kw_only=kw_only)(cls)
         made.__doc__ = doc
         if "__init__" not in own:
-            made.__init__ = _initializer(made, frozen)
+            made.__init__ = _Later(made, frozen)
         return made
+
+
+class _Later:
+    """Stands for ``__init__`` until somebody looks at it: then it is compiled, and takes this one's place."""
+
+    def __init__(self, cls: type, frozen: bool) -> None:
+        self.cls, self.frozen = cls, frozen
+
+    def __get__(self, instance: object, owner: type) -> Any:
+        self.cls.__init__ = init = _initializer(self.cls, self.frozen)  # type: ignore[misc]
+        return init.__get__(instance, owner)
 
 
 def _initializer(cls: type, frozen: bool) -> Any:

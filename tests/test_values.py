@@ -144,3 +144,12 @@ def test_what_a_class_defines_itself_stays(pair: tuple[Any, Any]) -> None:
     match Sent(4):
         case Sent(number, text):
             assert (number, text) == (4, "text")
+
+
+def test_one_that_inherits_without_fields_of_its_own_is_made_as_its_base_is() -> None:
+    class Plain(Written):
+        pass
+
+    assert Plain(number=2).square == 4
+    assert list(inspect.signature(Plain).parameters) == ["number"]
+    assert Written.__init__ is vars(Written)["__init__"]
