@@ -17,6 +17,7 @@ from fpin.http import Http, Reply, Timeout, retry_after
 
 ATTEMPTS = 3
 MAX_PAUSE = 10.0  # seconds; a node that asks for more is reported instead of waited for
+SILENCE = 60.0  # seconds without an answer, after which nothing is asked again: the caller has waited long
 
 _T = TypeVar("_T")
 
@@ -91,7 +92,7 @@ class JsonRpc:
         return self._insist(lambda: self._batch(requests))
 
     def _insist(self, ask: Callable[[], _T]) -> _T:
-        pause = 0.5
+        pause, start = 0.5, self.clock()
         for attempt in range(1, ATTEMPTS + 1):
             try:
                 return ask()
@@ -101,7 +102,7 @@ class JsonRpc:
                 transient = not isinstance(exc, RpcError) or exc.is_transient
                 if not transient:
                     raise
-                if attempt == ATTEMPTS or wait > MAX_PAUSE:
+                if attempt == ATTEMPTS or wait > MAX_PAUSE or self.clock() - start >= SILENCE:
                     raise _as_unavailable(self.peer, exc) from exc
                 self.sleep(wait)
                 pause *= 2
@@ -121,7 +122,7 @@ class JsonRpc:
 
     def _post(self, body: object) -> Any:
         reply = self._http.request(
-            "POST", self.url, json=body, peer=self.peer, error=NodeUnavailable, timeout=Timeout(io=60.0)
+            "POST", self.url, json=body, peer=self.peer, error=NodeUnavailable, timeout=Timeout(io=SILENCE)
         )
         if reply.status == 429 or reply.status >= 500:
             # Some nodes send error objects with status 500: those are answers.

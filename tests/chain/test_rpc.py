@@ -5,8 +5,8 @@ import socket
 import pytest
 
 from fpin.chain.rpc import JsonRpc, RpcError
-from fpin.errors import ChainError, NodeUnavailable
-from fpin.http import Http
+from fpin.errors import ChainError, FpinError, NodeUnavailable
+from fpin.http import Http, Reply
 from tests.chain.nodes import Refusal, ScriptedNode, Waits, make_rpc
 
 FUNDS = "0xdae03403" + f"{1:064x}" + f"{620 * 10**15:064x}" + f"{100 * 10**15:064x}"
@@ -71,6 +71,27 @@ def test_a_node_that_asks_for_much_time_is_reported_at_once(
     with pytest.raises(NodeUnavailable, match="HTTP 429"):
         rpc.call("eth_chainId")
     assert waits.slept == []
+
+
+class SilentNode(Http):
+    """Takes every request and lets a minute pass without an answer."""
+
+    def __init__(self, waits: Waits) -> None:
+        super().__init__()
+        self.waits = waits
+        self.asked = 0
+
+    def request(self, *_: object, error: type[FpinError] = FpinError, **__: object) -> Reply:
+        self.asked += 1
+        self.waits.now += 60
+        raise error("node 127.0.0.1 did not answer in time")
+
+
+def test_a_node_that_was_silent_for_a_minute_is_reported_and_not_asked_again(waits: Waits) -> None:
+    node = SilentNode(waits)
+    with node, pytest.raises(NodeUnavailable, match="did not answer in time"):
+        make_rpc("http://127.0.0.1:1/", node, waits).call("eth_chainId")
+    assert (node.asked, waits.slept) == (1, [])
 
 
 def test_an_error_object_with_status_500_is_an_answer(rpc: JsonRpc, scripted: ScriptedNode) -> None:
