@@ -11,11 +11,11 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from fpin.addresses import shown
 from fpin.errors import IndexerUnavailable, VerificationFailed
-from fpin.http import Http, Reply, retry_after
+from fpin.http import Http, Reply
 from fpin.ipld import cid as cids
 from fpin.ipld.jsonbytes import read_json
 from fpin.routing import metadata, peer_id
-from fpin.routing.indexer import MAX_ANSWER, TIMEOUT, Answer, Record, is_ndjson
+from fpin.routing.indexer import MAX_ANSWER, TIMEOUT, Answer, Record, is_ndjson, looked_up
 
 _PROTOCOL = "transport-ipfs-gateway-http"
 MAX_RECORDS = 1000  # what routers stream at most; 100 are the rule for lists
@@ -35,35 +35,24 @@ class Router:
 
     def find(self, cid: bytes) -> Answer:
         """Ask who gives out *cid* over HTTP. Never raises for what a router can do wrong."""
-        text = cids.format_cid(cids.to_v1(cid))
-        try:
-            reply = self._http.request(
-                "GET",
-                f"{self.base}/routing/v1/providers/{text}?filter-protocols={_PROTOCOL}",
-                headers={"Accept": "application/json"},
-                timeout=TIMEOUT,
-                peer=f"router {self.url}",
-                error=IndexerUnavailable,
-                max_body=MAX_ANSWER,
-            )
-        except IndexerUnavailable as exc:
-            return Answer(state="inconclusive", reason=exc.message)
-        if reply.status == 404:  # what older servers say in place of an empty list (IPIP-513)
-            return Answer(state="absent", status=404)
-        if reply.status != 200:
-            return Answer(
-                state="inconclusive",
-                status=reply.status,
-                reason=f"HTTP {reply.status}",
-                retry_after=retry_after(reply.headers),
-                refused=reply.status in (400, 405, 406, 422, 501),
-            )
-        try:
-            # A server may leave the filter alone, so what it sends is filtered again.
-            records = tuple(record for record in _records(reply) if record.http_urls)
-        except (ValueError, KeyError, TypeError, AttributeError):
-            return Answer(state="inconclusive", status=200, reason="the answer makes no sense")
-        return Answer(state="found" if records else "absent", records=records, status=200)
+        # 404 is what older servers say in place of an empty list (IPIP-513).
+        return looked_up(lambda: self._get(cids.to_v1(cid)), _http_records, (400, 405, 406, 422, 501))
+
+    def _get(self, cid: bytes) -> Reply:
+        return self._http.request(
+            "GET",
+            f"{self.base}/routing/v1/providers/{cids.format_cid(cid)}?filter-protocols={_PROTOCOL}",
+            headers={"Accept": "application/json"},
+            timeout=TIMEOUT,
+            peer=f"router {self.url}",
+            error=IndexerUnavailable,
+            max_body=MAX_ANSWER,
+        )
+
+
+def _http_records(reply: Reply) -> Iterator[Record]:
+    """Yield the records of those who serve over HTTP: a server may leave the filter alone."""
+    return (record for record in _records(reply) if record.http_urls)
 
 
 def _records(reply: Reply) -> Iterator[Record]:

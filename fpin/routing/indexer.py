@@ -7,7 +7,7 @@ difference between "absent" and "could not say" (rule R2). Refuses to know which
 from __future__ import annotations
 
 import base64
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Literal
 
 from fpin.addresses import shown
@@ -104,6 +104,36 @@ class ProviderInfo:
     inactive: bool
 
 
+def looked_up(
+    ask: Callable[[], Reply],
+    read: Callable[[Reply], Iterable[Record]],
+    refusals: Collection[int] = (400, 405, 406),
+) -> Answer:
+    """Return what *ask* brought, its records read by *read*. Never raises for what a server can do wrong."""
+    try:
+        reply = ask()
+    except IndexerUnavailable as exc:
+        return Answer(state="inconclusive", reason=exc.message)
+    age = reply.headers.get("age")
+    if reply.status == 404:
+        return Answer(state="absent", status=404, age=age)
+    if reply.status != 200:
+        return Answer(
+            state="inconclusive",
+            status=reply.status,
+            reason=f"HTTP {reply.status}",
+            retry_after=retry_after(reply.headers),
+            refused=reply.status in refusals,
+        )
+    try:
+        records = tuple(read(reply))
+    except IndexerUnavailable as exc:
+        return Answer(state="inconclusive", status=200, reason=exc.message)
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return Answer(state="inconclusive", status=200, reason="the answer makes no sense")
+    return Answer(state="found" if records else "absent", records=records, status=200, age=age)
+
+
 class Indexer:
     """The indexer at *base*. *url* is what it is called: a token that *base* holds is not in it."""
 
@@ -121,28 +151,7 @@ class Indexer:
         return self._looked_up(f"cid/{cids.format_cid(cid)}", _records)
 
     def _looked_up(self, path: str, read: Callable[[Reply], Iterable[Record]]) -> Answer:
-        try:
-            reply = self._get(path)
-        except IndexerUnavailable as exc:
-            return Answer(state="inconclusive", reason=exc.message)
-        age = reply.headers.get("age")
-        if reply.status == 404:
-            return Answer(state="absent", status=404, age=age)
-        if reply.status != 200:
-            return Answer(
-                state="inconclusive",
-                status=reply.status,
-                reason=f"HTTP {reply.status}",
-                retry_after=retry_after(reply.headers),
-                refused=reply.status in (400, 405, 406),
-            )
-        try:
-            records = tuple(read(reply))
-        except IndexerUnavailable as exc:
-            return Answer(state="inconclusive", status=200, reason=exc.message)
-        except (ValueError, KeyError, TypeError, AttributeError):
-            return Answer(state="inconclusive", status=200, reason="the answer makes no sense")
-        return Answer(state="found" if records else "absent", records=records, status=200, age=age)
+        return looked_up(lambda: self._get(path), read)
 
     def ad_state(self, ad_cid: bytes) -> AdState:
         """Ask what became of an advertisement. Safe at any time: no cache entry for content is involved.
