@@ -32,7 +32,7 @@ else:
             shared |= {"__getstate__": _state, "__setstate__": _set_state}
         own = vars(cls)
         for name, value in shared.items():
-            if name not in own or (name == "__hash__" and own[name] is None and "__eq__" not in own):
+            if name not in own:
                 setattr(cls, name, value)
         doc = cls.__doc__
         cls.__doc__ = doc or "-"  # else it is made of the signature, which costs as much as all the rest
