@@ -8,7 +8,9 @@ others. Offered are the arguments that are used here; comparison by order is not
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from dataclasses import MISSING, Field, FrozenInstanceError, fields
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -98,8 +100,16 @@ def _repr(self: Any) -> str:
     return f"{type(self).__qualname__}({shown})"
 
 
-def _compared(self: Any) -> tuple[object, ...]:
-    return tuple([getattr(self, one.name) for one in fields(self) if one.compare])
+_readers: dict[type, Callable[[Any], object]] = {}  # by class: what reads the fields that are compared
+
+
+def _compared(self: Any) -> object:
+    cls = type(self)
+    read = _readers.get(cls)
+    if read is None:
+        names = [one.name for one in fields(cls) if one.compare]
+        read = _readers[cls] = attrgetter(*names) if names else lambda _: ()
+    return read(self)
 
 
 def _eq(self: Any, other: object) -> Any:

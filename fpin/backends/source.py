@@ -18,5 +18,5 @@ class PieceSource(Protocol):
     @property
     def size(self) -> int: ...
 
-    def open(self, offset: int = 0, *, at_once: int = 1) -> Iterator[bytes]:
-        """Yield the bytes from *offset* on. *at_once* pieces are being read, and share the memory for it."""
+    def open(self, offset: int = 0) -> Iterator[bytes]:
+        """Yield the bytes from *offset* on."""

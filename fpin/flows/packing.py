@@ -14,7 +14,6 @@ from fpin.ipld.cid import format_cid
 from fpin.pack import (
     DEFAULT_PROFILE,
     Layout,
-    Packed,
     Tree,
     digest,
     file_tree,
@@ -86,7 +85,7 @@ class LaidOutTree:
 
     def hash(self, *, on_event: OnEvent = ignore) -> Hashed:
         # Besides what talks to the network there is less room in memory, and sending takes longer anyway.
-        packed = hash_all(self.layout, on_event=on_event, spare=0)
+        packed = digest(self.layout, progress=_hashing(self.layout, on_event), spare=0, sealed=True)
         return Hashed(root_cid=packed.root_cid, size=self.size, files=self.files, pieces=packed.pieces)
 
 
@@ -123,11 +122,12 @@ class PackResult:
 
 def cid(content: Content, *, on_event: OnEvent = ignore) -> CidResult:
     """Return the root CID and the piece CIDs of *content*; writes nothing."""
-    packed = hash_all(lay_out(content, on_event=on_event), on_event=on_event)
+    layout = lay_out(content, on_event=on_event)
+    packed = digest(layout, progress=_hashing(layout, on_event))
     return CidResult(
         root_cid=format_cid(packed.root_cid),
-        size=packed.layout.size,
-        files=packed.layout.files,
+        size=layout.size,
+        files=layout.files,
         car_size=sum(piece.size for piece in packed.pieces),
         profile=content.profile,
         pieces=tuple(
@@ -226,11 +226,6 @@ def _check_names_differ(paths: Sequence[Path]) -> None:
                 f"{other} and {path} have the same name, and would be one entry of the directory",
                 hint="store them one by one, or put them into folders of other names",
             )
-
-
-def hash_all(layout: Layout, *, on_event: OnEvent = ignore, spare: int = 1) -> Packed:
-    """Read the content of *layout* once and return its root CID and pieces; *spare* as in `digest`."""
-    return digest(layout, progress=_hashing(layout, on_event), spare=spare)
 
 
 def _hashing(layout: Layout, on_event: OnEvent) -> Callable[[int], None]:

@@ -275,5 +275,5 @@ class _RecordedPiece:
         self.piece_cid = PieceCid.parse(piece.piece_cid)
         self.size = piece.size
 
-    def open(self, offset: int = 0, *, at_once: int = 1) -> Iterator[bytes]:
-        return self._recorded.piece(str(self.piece_cid)).open(offset, at_once=at_once)
+    def open(self, offset: int = 0) -> Iterator[bytes]:
+        return self._recorded.piece(str(self.piece_cid)).open(offset)

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from fpin.pack.layout import Layout, PieceSpan
 from fpin.pack.nodes import DIGEST, make_block, section
 from fpin.pack.reading import Room, Sections, check_symlink, read_sections, room
+from fpin.pack.seals import Seals
 from fpin.pack.source import PackedPiece, batches, filler, header
 from fpin.pack.stream import Data, Guess, Part, PieceStream, guess_roots
 from fpin.pack.tree import SYMLINK
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
 # Sixteen leaves of 1 MiB can be hashed side by side, faster than one by one (fpin.piece.leaves), but the
 # batches of all threads have to stay small: `add` takes 62 MB before it hashes, and 100 at most.
 _MAX_BATCH = 16 * (2**20 + 40)  # bytes of sections
-_MAX_IN_FLIGHT = 30 * 2**20
+_MAX_IN_FLIGHT = 2 * _MAX_BATCH
 _MAX_BLOCKS = 2048  # of a batch
 _MAX_PARTS = 16  # of a batch, before they are joined: many small parts cost more than a copy
 
@@ -61,6 +62,7 @@ def digest(
     jobs: int | None = None,
     spare: int = 1,
     sink: Sink | None = None,
+    sealed: bool = False,
 ) -> Packed:
     """Read and hash everything; return the root CID and the pieces, the same for any number of *jobs*.
 
@@ -68,14 +70,15 @@ def digest(
     besides one for each thread; without one, threads wait for each other at times, which costs up to a tenth
     of the speed. *progress* is told the bytes of content done so far. *sink* is given every piece's bytes in
     order as they are made, with the number of the piece; of its header, which needs the root CID, only
-    `Layout.header_size` zero bytes.
+    `Layout.header_size` zero bytes. With *sealed* the pieces take less work to be opened, and to be made a
+    little more.
 
     Raises SourceChanged, naming the file, for one that is not what the layout was made from, and
     SourceError for one that cannot be read.
     """
     jobs = jobs or available_cores()
     with hashing_threads(jobs, "fpin-digest") as pool:
-        return _Digest(layout, pool, jobs, jobs + spare, progress, sink).run()
+        return _Digest(layout, pool, jobs, jobs + spare, progress, sink, sealed).run()
 
 
 def available_cores() -> int:
@@ -95,9 +98,11 @@ class _Batch(NamedTuple):
     buffer: Room
 
 
-def _read(layout: Layout, start: int, stop: int, position: int | None, buffer: Room) -> _Batch:
-    """Read and hash a batch, and guess its roots if it may stand at *position* of its piece."""
-    sections = read_sections(layout, start, stop, buffer)
+def _read(
+    layout: Layout, start: int, stop: int, position: int | None, buffer: Room, seals: Seals | None
+) -> _Batch:
+    """Read, hash and seal a batch, and guess its roots if it may stand at *position* of its piece."""
+    sections = read_sections(layout, start, stop, buffer, seals)
     runs = list(layout.leaf_runs(start, stop))
     if position is None:
         return _Batch(start, stop, sections, [None] * len(runs), buffer)
@@ -119,10 +124,12 @@ class _Digest:
         ahead: int,
         progress: Callable[[int], None] | None,
         sink: Sink | None,
+        sealed: bool,
     ) -> None:
         self.layout, self.pool, self.jobs, self.ahead = layout, pool, jobs, ahead
         self.progress, self.sink = progress, sink
         self.digests = bytearray(layout.block_count * DIGEST)
+        self.seals = Seals(layout.block_count) if sealed else None
         self.piece: _Piece | None = None  # being made
         self.buffers: list[Room] = []  # free: used again, as fresh memory costs a tenth of the hashing
         self.batch_size = min(_MAX_BATCH, _MAX_IN_FLIGHT // jobs)
@@ -139,6 +146,7 @@ class _Digest:
                 span=span,
                 digests=self.digests,
                 dropped=dropped,
+                seals=self.seals,
                 root_cid=root_cid,
                 piece_cid=piece.piece_cid(head),
             )
@@ -155,7 +163,9 @@ class _Digest:
             ):
                 position = self._expected_position(span, start)
                 buffer = self._buffer(self.layout.offset(stop) - self.layout.offset(start))
-                waiting.append(self.pool.submit(_read, self.layout, start, stop, position, buffer))
+                waiting.append(
+                    self.pool.submit(_read, self.layout, start, stop, position, buffer, self.seals)
+                )
                 if len(waiting) >= self.ahead:
                     yield waiting.popleft().result()
         while waiting:

@@ -88,7 +88,7 @@ class ImportedPiece:
         """Bytes of the CAR."""
         return self.piece_cid.payload_size
 
-    def open(self, offset: int = 0, *, at_once: int = 1) -> Iterator[bytes]:  # noqa: ARG002  (little is read ahead)
+    def open(self, offset: int = 0) -> Iterator[bytes]:
         """Yield the bytes of the CAR from *offset* on, in chunks of about 1 MiB.
 
         Raises SourceChanged before anything is yielded that is not what was hashed.

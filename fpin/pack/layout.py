@@ -124,8 +124,12 @@ class Layout:
         if offset >= self.offsets[-1]:
             return self.block_count
         entry = bisect_right(self.offsets, offset) - 1
-        first, end = self.first_blocks[entry], self.first_blocks[entry + 1]
-        return bisect_right(range(first, end), offset, key=self.offset) - 1 + first
+        first, inside = self.first_blocks[entry], offset - self.offsets[entry]
+        if self.first_blocks[entry + 1] - first == 1:
+            return first
+        if entry in self.shardings:
+            return first + bisect_right(self.shardings[entry].offsets, inside) - 1
+        return first + self.shape(entry).number_at(inside)
 
     def made_blocks(self, start: int, stop: int) -> Iterator[int]:
         """Yield those of the blocks *start* to *stop* that are no leaves of files, ascending."""

@@ -73,7 +73,7 @@ def _file_node(layout: Layout, digests: bytes | bytearray | memoryview, entry: i
     level, index = shape.locate(block - first)
     below, width = level - 1, layout.profile.width
     prefix = layout.profile.node_prefix if below else layout.profile.leaf_prefix
-    children = range(index * width, min((index + 1) * width, shape.rows[below].count))
+    children = range(index * width, min((index + 1) * width, shape.rows[below].nodes))
     # Leaves of one node follow each other; between nodes stand those below them.
     start = shape.number(below, children[0])
     links, sizes = [], []

@@ -1,7 +1,7 @@
-"""Content from disk as CAR sections: read once, hashed, and held against what the tree says of the file.
+"""Content from disk as CAR sections: read, and held against what the tree says of the file.
 
-Knows nothing of pieces. A section is written straight into its place in one buffer, so that hashing and
-sending copy nothing.
+The first time they are hashed; when they are read again, each has to be what it was. Knows nothing of pieces.
+A section is written straight into its place in one buffer, so that hashing and sending copy nothing.
 """
 
 from __future__ import annotations
@@ -11,12 +11,16 @@ import mmap
 import os
 import sys
 from array import array
+from collections.abc import Iterator, Sequence
+from hashlib import sha256
 from io import FileIO
+from itertools import chain
 
 from fpin.errors import SourceChanged, SourceError
 from fpin.ipld import varint
 from fpin.pack.layout import Layout
 from fpin.pack.nodes import DIGEST
+from fpin.pack.seals import Seals
 from fpin.pack.shape import leaf_frame
 from fpin.pack.tree import FILE
 from fpin.piece.leaves import sha256_many
@@ -38,6 +42,8 @@ class Sections:
 Room = bytearray | mmap.mmap
 """Memory to read into."""
 
+_Place = tuple[int, int]  # where a block starts and ends
+
 _HUGE = 2**21  # bytes of a huge page
 
 
@@ -55,40 +61,73 @@ def room(size: int) -> Room:
     return area
 
 
-def read_sections(layout: Layout, start: int, stop: int, buffer: Room | None = None) -> Sections:
+def read_sections(
+    layout: Layout, start: int, stop: int, buffer: Room, seals: Seals | None = None
+) -> Sections:
     """Read and hash what the blocks *start* to *stop* hold of files, into *buffer* if it is large enough.
 
-    Raises SourceChanged, naming the file, when it is not the one the tree was made from, and SourceError
-    when it cannot be read.
+    They are sealed too, with *seals*. Raises SourceChanged, naming the file, when it is not the one the tree
+    was made from, and SourceError when it cannot be read.
     """
-    size = layout.offset(stop) - layout.offset(start)  # more than needed where directories stand between
-    if buffer is None or len(buffer) < size:
-        buffer = room(size)
-    reader = _Reader(layout, memoryview(buffer))
-    reader.read(start, stop)
-    return reader.finish()
+    reader = _Reader(layout, start, stop, buffer)
+    places, blocks = [], []
+    for number, (low, high) in zip(_leaves(layout, start, stop), reader.read(), strict=True):
+        block = reader.view[low:high]
+        if seals:
+            seals.put(number, block)
+        places.append(low)
+        blocks.append(block)
+    digests = sha256_many(blocks)
+    for place, low in enumerate(places):
+        reader.view[low - DIGEST : low] = digests[place * DIGEST : (place + 1) * DIGEST]
+    return Sections(reader.view[: reader.position], digests, reader.content)
+
+
+def read_again(
+    layout: Layout, start: int, stop: int, buffer: Room, digests: bytes | bytearray, seals: Seals | None
+) -> memoryview:
+    """Return what `read_sections` made of the same blocks, read anew, if every one still is what it was.
+
+    *digests* are of all blocks of the layout; with *seals* they need not be computed again. Raises as
+    `read_sections`; a file whose content changed is named too.
+    """
+    reader = _Reader(layout, start, stop, buffer)
+    for number, (low, high) in zip(_leaves(layout, start, stop), reader.read(), strict=True):
+        block, digest = reader.view[low:high], digests[number * DIGEST : (number + 1) * DIGEST]
+        if not (seals.fits(number, block) if seals else sha256(block).digest() == digest):
+            raise changed(layout.tree.source_path(layout.entry_at(number)))
+        reader.view[low - DIGEST : low] = digest
+    return reader.view[: reader.position]
+
+
+def _leaves(layout: Layout, start: int, stop: int) -> Iterator[int]:
+    """Iterate over the numbers of the leaves among the blocks *start* to *stop*."""
+    return chain.from_iterable(range(*run) for run in layout.leaf_runs(start, stop))
 
 
 class _Reader:
-    def __init__(self, layout: Layout, view: memoryview) -> None:
-        self.layout = layout
+    """The sections of the leaves among some blocks, in *view*, which is *buffer* if that is large enough."""
+
+    def __init__(self, layout: Layout, start: int, stop: int, buffer: Room) -> None:
+        size = layout.offset(stop) - layout.offset(start)  # more than needed where directories stand between
+        self.view = memoryview(buffer if len(buffer) >= size else room(size))
+        self.layout, self.start, self.stop = layout, start, stop
         self.tree = layout.tree
         self.profile = layout.profile
-        self.view = view
-        self.position = 0
-        self.blocks: list[tuple[int, int]] = []  # start and end of each in the view
+        self.position = 0  # in the view: where the next section begins
         self.frames: dict[int, tuple[bytes, bytes, bytes]] = {}  # by size of content
         self.content = 0
 
-    def read(self, start: int, stop: int) -> None:
+    def read(self) -> Iterator[_Place]:
+        """Yield each block's place while what was read is in the cache; digests are left out."""
         tree, firsts = self.tree, self.layout.first_blocks
         folder, parent = b"", -1
         paths: list[bytes] = []  # of files of one leaf that follow each other, read together
-        first, last = self.layout.entry_at(start), self.layout.entry_at(stop - 1)
+        first, last = self.layout.entry_at(self.start), self.layout.entry_at(self.stop - 1)
         for entry in range(first, last + 1):
             small = tree.kinds[entry] == FILE and tree.sizes[entry] <= self.profile.chunk_size
             if not small and paths:
-                self._small(entry - len(paths), paths)
+                yield from self._small(entry - len(paths), paths)
                 paths = []
             if tree.kinds[entry] != FILE:
                 continue
@@ -101,24 +140,25 @@ class _Reader:
             if small:
                 paths.append(path)
             else:
-                self._large(entry, path, start - firsts[entry], stop - firsts[entry])
+                yield from self._large(entry, path, self.start - firsts[entry], self.stop - firsts[entry])
         if paths:
-            self._small(last + 1 - len(paths), paths)
+            yield from self._small(last + 1 - len(paths), paths)
 
-    def _small(self, first: int, paths: list[bytes]) -> None:
+    def _small(self, first: int, paths: list[bytes]) -> Sequence[_Place]:
         """Read files of one leaf, the entries from *first* on, straight into place."""
         tree, end = self.tree, first + len(paths)
         sizes = tree.sizes[first:end]
-        places = array("Q", map(self._section, sizes))
+        contents, blocks = zip(*map(self._section, sizes), strict=True)
         same = tree.mtimes[first:end], tree.inodes[first:end]
         if read_files is not read_each:
             for path in paths:  # which whoever audits the interpreter would not see
                 sys.audit("open", path, None, _FLAGS)
-        done = read_files(tuple(paths), sizes, *same, places, self.view, _FLAGS)
+        done = read_files(tuple(paths), sizes, *same, array("Q", contents), self.view, _FLAGS)
         if done < len(paths):
             raise _reason(paths[done], tree.sizes[first + done])
+        return blocks
 
-    def _large(self, entry: int, path: bytes, start: int, stop: int) -> None:
+    def _large(self, entry: int, path: bytes, start: int, stop: int) -> Iterator[_Place]:
         """Read those leaves of a file that are among its blocks *start* to *stop*, straight into place."""
         shape = self.layout.shape(entry)
         leaf, end = shape.leaf_at_or_after(max(start, 0)), shape.leaf_at_or_after(stop)
@@ -126,23 +166,23 @@ class _Reader:
             return
         descriptor = _open(path)
         try:
-            self._check(entry, path, os.fstat(descriptor), True)  # else it may be a pipe, which cannot seek
+            self._check(entry, path, os.fstat(descriptor))  # else it may be a pipe, which cannot seek
             os.lseek(descriptor, leaf * self.profile.chunk_size, os.SEEK_SET)
             with open(descriptor, "rb", buffering=0, closefd=False) as file:
-                whole = all(self._leaf(file, shape.content_size(0, index)) for index in range(leaf, end))
-            self._check(entry, path, os.fstat(descriptor), whole)
+                for index in range(leaf, end):
+                    size = shape.content_size(0, index)
+                    content, block = self._section(size)
+                    if not _fill(file, self.view[content : content + size]):
+                        raise changed(path)
+                    yield block
+            self._check(entry, path, os.fstat(descriptor))
         except OSError as exc:
             raise _unreadable(path, exc) from exc
         finally:
             os.close(descriptor)
 
-    def _leaf(self, file: FileIO, size: int) -> bool:
-        """Read the next *size* bytes into their section; tell whether there were as many."""
-        place = self._section(size)
-        return _fill(file, self.view[place : place + size])
-
-    def _section(self, size: int) -> int:
-        """Make the next leaf's section but for content and digest; return where the content goes."""
+    def _section(self, size: int) -> tuple[int, _Place]:
+        """Make the next leaf's section but for content and digest; return where content and block go."""
         head, before, after = self.frames.get(size) or self._frame(size)
         view, cid_end = self.view, self.position + len(head) + DIGEST
         content = cid_end + len(before)
@@ -152,9 +192,8 @@ class _Reader:
             view[cid_end:content] = before
             view[content + size : end] = after
         self.position = end
-        self.blocks.append((cid_end, end))
         self.content += size
-        return content
+        return content, (cid_end, end)
 
     def _frame(self, size: int) -> tuple[bytes, bytes, bytes]:
         before, after = leaf_frame(self.profile, size)
@@ -162,19 +201,10 @@ class _Reader:
         frame = self.frames[size] = length + self.profile.leaf_prefix, before, after
         return frame
 
-    def finish(self) -> Sections:
-        """Hash the blocks side by side, put the digests in their places, and return what was read."""
-        view = self.view
-        digests = sha256_many([view[start:end] for start, end in self.blocks])
-        for place, (start, _) in enumerate(self.blocks):
-            view[start - DIGEST : start] = digests[place * DIGEST : (place + 1) * DIGEST]
-        return Sections(view[: self.position], digests, self.content)
-
-    def _check(self, entry: int, path: bytes, status: os.stat_result, whole: bool) -> None:
+    def _check(self, entry: int, path: bytes, status: os.stat_result) -> None:
         tree = self.tree
         if (
-            not whole
-            or status.st_size != tree.sizes[entry]
+            status.st_size != tree.sizes[entry]
             or status.st_mtime_ns != tree.mtimes[entry]
             or status.st_ino != tree.inodes[entry]
         ):

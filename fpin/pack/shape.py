@@ -6,9 +6,9 @@ Blocks are numbered in the order they are made: a node directly after its last c
 
 from __future__ import annotations
 
-from bisect import bisect_right
 from collections.abc import Iterator
 from functools import lru_cache
+from typing import NamedTuple
 
 from fpin.ipld import car, protobuf, varint
 from fpin.pack.profiles import Profile
@@ -38,16 +38,24 @@ def leaf_size(profile: Profile, size: int) -> int:
     return len(start) + size + len(end)
 
 
-class _Row:
-    """A level of the tree: how many nodes, and the three sizes of a full one and of the last one."""
+class _Node(NamedTuple):
+    """What is known of a node; *tsize*, *blocks* and *sections* are of all blocks from it down."""
 
-    __slots__ = ("content", "count", "last_content", "last_size", "last_tsize", "size", "span", "tsize")
+    content: int  # bytes of the file
+    size: int  # bytes of its own block
+    section: int  # bytes that its own block takes in a CAR
+    tsize: int  # bytes
+    blocks: int  # how many
+    sections: int  # bytes that they take in a CAR
 
-    def __init__(self, count: int, span: int) -> None:
-        self.count = count
-        self.span = span  # leaves below a full node
-        self.content = self.size = self.tsize = 0  # bytes of the file, of the block, of the whole subtree
-        self.last_content = self.last_size = self.last_tsize = 0
+
+class _Row(NamedTuple):
+    """A level of the tree: its last node may be smaller than the others, which are full."""
+
+    nodes: int
+    span: int  # leaves below a full node
+    full: _Node
+    last: _Node
 
 
 class FileShape:
@@ -56,35 +64,24 @@ class FileShape:
     def __init__(self, size: int, profile: Profile) -> None:
         self.profile = profile
         self.size = size
-        chunk, width = profile.chunk_size, profile.width
-        leaves = _Row(max(1, -(-size // chunk)), 1)
-        leaves.content, leaves.last_content = chunk, size - (leaves.count - 1) * chunk
-        leaves.size = leaves.tsize = leaf_size(profile, leaves.content)
-        leaves.last_size = leaves.last_tsize = leaf_size(profile, leaves.last_content)
-        self.rows = [leaves]
-        while self.rows[-1].count > 1:
-            self.rows.append(self._row_above(self.rows[-1], width))
-        self.block_count = sum(row.count for row in self.rows)
-        self.sections_size = self.offset(self.block_count)  # bytes that all blocks take in a CAR
-
-    @property
-    def leaves(self) -> int:
-        return self.rows[0].count
-
-    @property
-    def tsize(self) -> int:
-        """Size of all blocks together, repeats counted: the Tsize of a link to the root."""
-        return self.rows[-1].last_tsize
+        self.leaves = max(1, -(-size // profile.chunk_size))
+        full = self._leaf(profile.chunk_size)
+        last = self._leaf(size - (self.leaves - 1) * profile.chunk_size)
+        self.rows = [_Row(self.leaves, 1, full, last)]
+        while self.rows[-1].nodes > 1:
+            self.rows.append(self._row_above(self.rows[-1]))
+        root = self.rows[-1].last
+        self.tsize = root.tsize  # of a link to the root
+        self.block_count = root.blocks
+        self.sections_size = root.sections  # bytes that all blocks take in a CAR
 
     def content_size(self, level: int, index: int) -> int:
         """Return how many bytes of the file are below a node."""
-        row = self.rows[level]
-        return row.content if index < row.count - 1 else row.last_content
+        return self._node(level, index).content
 
     def tree_size(self, level: int, index: int) -> int:
         """Return the Tsize of a link to a node."""
-        row = self.rows[level]
-        return row.tsize if index < row.count - 1 else row.last_tsize
+        return self._node(level, index).tsize
 
     def number(self, level: int, index: int) -> int:
         """Return the number of the block of a node."""
@@ -93,9 +90,34 @@ class FileShape:
 
     def locate(self, number: int) -> tuple[int, int]:
         """Return ``(level, index)`` of the block with that number, 0 <= *number* < `block_count`."""
-        leaf = bisect_right(range(self.leaves), number, key=lambda leaf: self.number(0, leaf)) - 1
-        level = number - self.number(0, leaf)
-        return level, leaf // self.rows[level].span
+        level, index = len(self.rows) - 1, 0
+        while number < self._node(level, index).blocks - 1:  # it is below this node
+            level -= 1
+            child, number = divmod(number, self.rows[level].full.blocks)
+            index = index * self.profile.width + child
+        return level, index
+
+    def number_at(self, offset: int) -> int:
+        """Return the number of the last block that begins in a CAR at or before *offset* of the first."""
+        level, index, before = len(self.rows) - 1, 0, 0
+        while offset < (node := self._node(level, index)).sections - node.section:  # it is below this one
+            level -= 1
+            child, offset = divmod(offset, self.rows[level].full.sections)
+            index = index * self.profile.width + child
+            before += child * self.rows[level].full.blocks
+        return before + node.blocks - 1
+
+    def offset(self, number: int) -> int:
+        """Return the bytes that the blocks before that number take in a CAR."""
+        if number == self.block_count:
+            return self.sections_size
+        level, index, before = len(self.rows) - 1, 0, 0
+        while number < (node := self._node(level, index)).blocks - 1:
+            level -= 1
+            child, number = divmod(number, self.rows[level].full.blocks)
+            index = index * self.profile.width + child
+            before += child * self.rows[level].full.sections
+        return before + node.sections - node.section
 
     def leaf_at_or_after(self, number: int) -> int:
         """Return the first leaf whose block has that number or a higher one; `leaves` if there is none."""
@@ -116,45 +138,39 @@ class FileShape:
                 width = self.profile.width
                 number = self.number(0, min((index // width + 1) * width, self.leaves) - 1) + 1
 
-    def offset(self, number: int) -> int:
-        """Return the bytes that the blocks before that number take in a CAR."""
-        if number == self.block_count:
-            return self.offset(number - 1) + self._section(len(self.rows) - 1, 0)
-        level, index = self.locate(number)
-        leaf = min((index + 1) * self.rows[level].span, self.leaves) - 1
-        before = sum(leaf // row.span * self._full_section(row) for row in self.rows)
-        return before + sum(self._section(below, leaf // self.rows[below].span) for below in range(level))
-
-    def _section(self, level: int, index: int) -> int:
+    def _node(self, level: int, index: int) -> _Node:
         row = self.rows[level]
-        size = row.size if index < row.count - 1 else row.last_size
-        return car.section_size(self.profile.cid_size, size)
+        return row.full if index < row.nodes - 1 else row.last
 
-    def _full_section(self, row: _Row) -> int:
-        return car.section_size(self.profile.cid_size, row.size)
+    def _leaf(self, content: int) -> _Node:
+        size = leaf_size(self.profile, content)
+        section = car.section_size(self.profile.cid_size, size)
+        return _Node(content, size, section, size, 1, section)
 
-    def _row_above(self, below: _Row, width: int) -> _Row:
-        row = _Row(-(-below.count // width), below.span * width)
-        row.content, row.size, row.tsize = self._node(below, width, last=False)
-        rest = below.count - (row.count - 1) * width
-        row.last_content, row.last_size, row.last_tsize = self._node(below, rest, last=True)
-        return row
+    def _row_above(self, below: _Row) -> _Row:
+        width = self.profile.width
+        count = -(-below.nodes // width)
+        full = self._above([(width, below.full)])
+        last = self._above([(below.nodes - (count - 1) * width - 1, below.full), (1, below.last)])
+        return _Row(count, below.span * width, full, last)
 
-    def _node(self, below: _Row, count: int, *, last: bool) -> tuple[int, int, int]:
-        """Return content, block and tree size of a node with *count* children, the last of its row or not."""
-        full = count - 1 if last else count
-        content, tree = full * below.content, full * below.tsize
+    def _above(self, children: list[tuple[int, _Node]]) -> _Node:
+        """Return the node above some runs of equal *children*, each with their number."""
         cid_size = self.profile.cid_size
-        links = full * link_size(cid_size, 0, below.tsize)
-        sizes = full * (1 + varint.size(below.content))
-        if last:
-            content += below.last_content
-            tree += below.last_tsize
-            links += link_size(cid_size, 0, below.last_tsize)
-            sizes += 1 + varint.size(below.last_content)
+        content = sum(count * child.content for count, child in children)
+        links = sum(count * link_size(cid_size, 0, child.tsize) for count, child in children)
+        sizes = sum(count * (1 + varint.size(child.content)) for count, child in children)
         message = 3 + varint.size(content) + sizes
-        block = links + 1 + varint.size(message) + message
-        return content, block, tree + block
+        size = links + 1 + varint.size(message) + message
+        section = car.section_size(cid_size, size)
+        return _Node(
+            content=content,
+            size=size,
+            section=section,
+            tsize=size + sum(count * child.tsize for count, child in children),
+            blocks=1 + sum(count * child.blocks for count, child in children),
+            sections=section + sum(count * child.sections for count, child in children),
+        )
 
 
 @lru_cache(maxsize=64)

@@ -15,16 +15,15 @@ from functools import cached_property
 from fpin.ipld import car
 from fpin.pack.layout import FILLERS, Layout, PieceSpan
 from fpin.pack.nodes import DIGEST, make_block, section
-from fpin.pack.reading import Room, changed, check_symlink, read_sections, room
+from fpin.pack.reading import Room, check_symlink, read_again, room
+from fpin.pack.seals import Seals
 from fpin.pack.tree import SYMLINK
 from fpin.piece import PieceCid
 from fpin.values import dataclass
 
-_BATCH = 16 * (2**20 + 40)  # bytes of sections made at a time: sixteen leaves are hashed side by side
-_LEAST = 2 * (2**20 + 40)  # of them, however many pieces are read at once
+_CHUNK = 2**20 + 2**10  # bytes given out at a time: a leaf of 1 MiB, or four smaller ones, with their heads
+_BATCH = 4 * _CHUNK  # of sections, read and checked at a time
 _MAX_BLOCKS = 2048  # and no more blocks than that
-# Bytes given out at a time. Of 2**20 sending costs a third more: they are no longer in the cache by then.
-_CHUNK = 2**18
 _MAX_PARTS = 16  # of a batch, before they are joined: many small chunks cost more than a copy
 
 
@@ -50,6 +49,7 @@ class PackedPiece:
     span: PieceSpan
     digests: bytes | bytearray = field(repr=False)  # of all blocks of the layout
     dropped: array[int] = field(repr=False)  # blocks equal to one before them in this piece
+    seals: Seals | None = field(repr=False)  # of leaves, with which checking them again costs little
     root_cid: bytes
     piece_cid: PieceCid
 
@@ -62,8 +62,8 @@ class PackedPiece:
         """Bytes of the CAR."""
         return self.piece_cid.payload_size
 
-    def open(self, offset: int = 0, *, at_once: int = 1) -> Iterator[bytes]:
-        """Yield the bytes of the CAR from *offset* on, in chunks of up to 256 KiB.
+    def open(self, offset: int = 0) -> Iterator[bytes]:
+        """Yield the bytes of the CAR from *offset* on, in chunks of about 1 MiB at most.
 
         Raises SourceChanged or SourceError, naming the file, before anything is yielded that is not what was
         hashed.
@@ -73,10 +73,9 @@ class PackedPiece:
             offset = self.layout.header_size
         block = self._block_at(offset)
         skip = offset - self._position(block)
-        size = max(_BATCH // at_once, _LEAST)
-        buffer = room(min(size, self.size))
+        buffer = room(min(_BATCH, self.size))
         for start, stop in self._kept_runs(block):
-            for low, high in batches(self.layout, start, stop, size, _MAX_BLOCKS):
+            for low, high in batches(self.layout, start, stop, _BATCH, _MAX_BLOCKS):
                 for part in self._sections(low, high, buffer):
                     for position in range(skip, len(part), _CHUNK):
                         yield bytes(part[position : position + _CHUNK])
@@ -128,17 +127,16 @@ class PackedPiece:
 
     def _sections(self, start: int, stop: int, buffer: Room) -> list[bytes | memoryview]:
         """Make the sections of some blocks in *buffer* and return them, all of them as they were hashed."""
-        layout, read = self.layout, read_sections(self.layout, start, stop, buffer)
+        layout = self.layout
+        data = read_again(layout, start, stop, buffer, self.digests, self.seals)
         parts: list[bytes | memoryview] = []
-        position = hashed = 0
+        position = 0
         for first, end in layout.leaf_runs(start, stop):
-            count, size = (end - first) * DIGEST, layout.offset(end) - layout.offset(first)
-            if read.digests[hashed : hashed + count] != self.digests[first * DIGEST : end * DIGEST]:
-                raise self._first_change(first, end, read.digests[hashed:])
-            parts.append(read.data[position : position + size])
+            size = layout.offset(end) - layout.offset(first)
+            parts.append(data[position : position + size])
             if end < stop:
                 parts.append(self._made_section(end))
-            position, hashed = position + size, hashed + count
+            position += size
         return parts if len(parts) <= _MAX_PARTS else [b"".join(parts)]
 
     def _made_section(self, block: int) -> bytes:
@@ -147,12 +145,6 @@ class PackedPiece:
             check_symlink(self.layout, entry)
         digest = bytes(self.digests[block * DIGEST : (block + 1) * DIGEST])
         return section(self.layout.profile.node_prefix, digest, make_block(self.layout, self.digests, block))
-
-    def _first_change(self, start: int, stop: int, digests: bytes) -> Exception:
-        for place, block in enumerate(range(start, stop)):
-            if digests[place * DIGEST :][:DIGEST] != self.digests[block * DIGEST : (block + 1) * DIGEST]:
-                return changed(self.layout.tree.source_path(self.layout.entry_at(block)))
-        raise AssertionError("unreachable")
 
     def _filler(self) -> bytes:
         end = self._position(self.span.end_block)

@@ -252,7 +252,8 @@ class _Check:
             pair.note(exc.message)
         if pair.status and pair.status.status in _NOT_YET and not pair.status.advertised:
             pair.state = "wait_sp"
-        self._name_advertisement(pair)
+        else:  # only now: to find that an advertisement is not there, a long chain is read for a long time
+            self._name_advertisement(pair)
         if self._is_processed(pair.ad_cid):
             pair.evidence = "processed"
         elif pair.status and pair.status.synced:

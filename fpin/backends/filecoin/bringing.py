@@ -6,7 +6,6 @@ Knows which way is tried when, and what is proof of arrival. Refuses to know the
 from __future__ import annotations
 
 import contextlib
-import functools
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
@@ -95,14 +94,13 @@ class Bringing:
 
         def bring(piece: Piece) -> None:
             with self.account.for_thread(crew) as account:
-                self._send(account, crew, piece, at_once)
+                self._send(account, crew, piece)
                 arrived(account, piece)
 
-        at_once = min(self.lanes.count, len(pieces))
         tasks = [lambda piece=piece: bring(piece) for piece in pieces]
         crew.run(tasks, at_once=self.lanes.count * _BACKLOG)
 
-    def _send(self, account: Account, crew: Crew, piece: Piece, at_once: int) -> None:
+    def _send(self, account: Account, crew: Crew, piece: Piece) -> None:
         api, piece_cid = account.api(self.provider_id), PieceCid.parse(piece.piece_cid)
         source = self.sources[piece.piece_cid]
         assert source is not None
@@ -119,8 +117,7 @@ class Bringing:
             if self.lanes.broken is not None:
                 raise self.lanes.broken
             try:
-                read = functools.partial(source.open, at_once=at_once)
-                api.upload(piece_cid, read, progress=moved, clock=account.clock)
+                api.upload(piece_cid, source.open, progress=moved, clock=account.clock)
             except SourceError as exc:
                 self.lanes.broken = exc
                 raise

@@ -56,37 +56,37 @@ class Upload:
 
 
 class Intake:
-    """A file that bytes are streamed into while their commitment is computed; removed unless kept."""
+    """A file that bytes are streamed into, as fast as they come; removed unless kept."""
 
     def __init__(self, path: Path, *, limit: int) -> None:
         self._path = path
         self._limit = limit
-        self._file = path.open("wb")
-        self._hasher = CommitmentHasher()
-
-    @property
-    def size(self) -> int:
-        return self._hasher.size
+        self._file = path.open("w+b")
+        self.size = 0  # bytes taken so far
 
     def write(self, data: bytes) -> None:
         """Take the next bytes; TooLarge once there are more than *limit*."""
         if self.size + len(data) > self._limit:
             raise TooLarge
-        self._hasher.update(data)
+        self.size += len(data)
         if data == _ZEROS:  # a hole costs no disk; the length is set at the end
             self._file.seek(len(data), os.SEEK_CUR)
         else:
             self._file.write(data)
 
     def keep(self, target: Path) -> Committed:
-        """Finish: the file moves to *target*. TooSmall when there is less than a piece can be."""
+        """Finish: hash it and move it to *target*. TooSmall when there is less than a piece can be."""
         if self.size < MIN_PIECE_SIZE:
             raise TooSmall
         self._file.truncate(self.size)
+        self._file.seek(0)
+        # Only now, because it is slow here: a sender held up by it would not be seen as it really is.
+        hasher = CommitmentHasher()
+        while block := self._file.read(BLOCK_SIZE):
+            hasher.update(block)
         self._file.close()
-        done = self._hasher.finish()
         os.replace(self._path, target)
-        return done
+        return hasher.finish()
 
     def close(self) -> None:
         self._file.close()

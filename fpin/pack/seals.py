@@ -1,0 +1,35 @@
+"""Seals: what tells, at the speed of memory, that bytes read a second time are those of the first time.
+
+A seal is a GMAC (NIST SP 800-38D) under a key that is drawn for this run and shown to nobody. Whatever a
+block of n bytes is changed to without knowing the key, it has the same seal with a chance of n / 2**131 at
+most: less than that of two blocks with one SHA-256 as far as anybody can tell, for a tenth of the work.
+Outside this process a seal means nothing.
+"""
+
+from __future__ import annotations
+
+import os
+
+_SIZE = 16  # bytes of a seal
+# One nonce for all is no weakness as long as seals stay here: they are compared, never shown.
+_NONCE = bytes(12)
+
+
+class Seals:
+    """A seal for each of some numbered blocks; put and looked up from any thread."""
+
+    def __init__(self, blocks: int) -> None:
+        from cryptography.hazmat.primitives.ciphers.aead import AESGCM  # only who sends needs it
+
+        self._cipher = AESGCM(os.urandom(16))
+        self._seals = bytearray(blocks * _SIZE)
+
+    def put(self, number: int, block: memoryview) -> None:
+        self._seals[number * _SIZE : (number + 1) * _SIZE] = self._seal(block)
+
+    def fits(self, number: int, block: memoryview) -> bool:
+        """Tell whether *block* is the one that was put under that number."""
+        return self._seals[number * _SIZE : (number + 1) * _SIZE] == self._seal(block)
+
+    def _seal(self, block: memoryview) -> bytes:
+        return self._cipher.encrypt(_NONCE, b"", block)
