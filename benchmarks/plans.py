@@ -85,7 +85,7 @@ def bounds(work: Path, source: Path, entries: int) -> None:
         return plan(flat(entries))
 
     def leaves() -> Packed:
-        return digest(plan(walk(file), profile=_SMALL_LEAVES))
+        return digest(plan(walk(file), profile=_SMALL_LEAVES), sealed=True)
 
     file = sparse(work / "leaves", 256 * MIB)
     rows = []
@@ -95,7 +95,9 @@ def bounds(work: Path, source: Path, entries: int) -> None:
         rows.append((f"an entry, {name}", f"{each:.0f} bytes", reached(each, at_most=ENTRY)))
     packed, size = kept(leaves)
     each = size / packed.layout.block_count
-    rows.append(("a leaf of a large file, CIDs included", f"{each:.1f} bytes", reached(each, at_most=LEAF)))
+    rows.append(
+        ("a leaf of a large file, with CIDs and seals", f"{each:.1f} bytes", reached(each, at_most=LEAF))
+    )
     say(f"What a plan of {entries:,} entries, or of one file, keeps in memory:")
     table(("", "memory", "target"), rows)
 

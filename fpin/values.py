@@ -1,7 +1,7 @@
 """`dataclass`: the standard library's, with methods that all classes share instead of six compiled for each.
 
-A command defines two hundred such classes when it starts and uses few of them; compiling all their methods
-took 0.1 s of every start. To `dataclasses`, its functions and type checkers they are dataclasses like any
+A command defines two hundred such classes when it starts and uses few of them, most only once or twice;
+compiling all their methods took 0.1 s of every start. To `dataclasses`, its functions and type checkers they are dataclasses like any
 others. Offered are the arguments that are used here; comparison by order is not.
 """
 
@@ -10,6 +10,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 from dataclasses import MISSING, Field, FrozenInstanceError, fields
+from functools import partial
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
@@ -45,15 +46,51 @@ else:
         return made
 
 
+_FIRST = 8  # instances that are made without a compiled ``__init__``: of most classes there are no more
+
+
 class _Later:
-    """Stands for ``__init__`` until somebody looks at it: then it is compiled, and takes this one's place."""
+    """Stands for ``__init__`` until that is used often or looked at: then it is compiled and put there."""
 
     def __init__(self, cls: type, frozen: bool) -> None:
-        self.cls, self.frozen = cls, frozen
+        self.cls, self.frozen, self.left = cls, frozen, _FIRST
 
     def __get__(self, instance: object, owner: type) -> Any:
+        if instance is not None and self.left:
+            self.left -= 1
+            return partial(self._fill, instance)
         self.cls.__init__ = init = _initializer(self.cls, self.frozen)  # type: ignore[misc]
         return init.__get__(instance, owner)
+
+    def _fill(self, instance: Any, /, *args: object, **named: object) -> None:
+        values = self._values(args, named)
+        if values is None:  # whose words about it are the ones that are expected
+            _initializer(self.cls, self.frozen)(instance, *args, **named)
+            return
+        put = object.__setattr__ if self.frozen else setattr
+        for name, value in values.items():
+            put(instance, name, value)
+        if hasattr(instance, "__post_init__"):
+            instance.__post_init__()
+
+    def _values(self, args: tuple[object, ...], named: dict[str, object]) -> dict[str, object] | None:
+        """Return what to set the fields to; None where the arguments are wrong."""
+        known = fields(self.cls)
+        by_place = [one.name for one in known if one.init and not one.kw_only]
+        given = dict(zip(by_place, args, strict=False)) | named
+        if len(given) < len(args) + len(named):
+            return None
+        values: dict[str, object] = {}
+        for one in known:
+            if one.init and one.name in given:
+                values[one.name] = given.pop(one.name)
+            elif one.default_factory is not MISSING:
+                values[one.name] = one.default_factory()
+            elif one.default is not MISSING:
+                values[one.name] = one.default
+            elif one.init:
+                return None
+        return None if given else values
 
 
 def _initializer(cls: type, frozen: bool) -> Any:

@@ -52,8 +52,17 @@ def sample(decorator: Decorator, **flags: bool) -> Any:
 
 
 @pytest.fixture(params=FLAGS, ids=lambda flags: " ".join(flags) or "plain")
-def pair(request: pytest.FixtureRequest) -> tuple[Any, Any]:
-    return sample(values.dataclass, **request.param), sample(dataclasses.dataclass, **request.param)
+def flags(request: pytest.FixtureRequest) -> Any:
+    return request.param
+
+
+@pytest.fixture(params=["new", "used"])
+def pair(request: pytest.FixtureRequest, flags: dict[str, bool]) -> tuple[Any, Any]:
+    """The class made by ours and by theirs; of one that is *used* there is a compiled ``__init__``."""
+    ours = sample(values.dataclass, **flags)
+    if request.param == "used":
+        assert inspect.isfunction(ours.__init__)
+    return ours, sample(dataclasses.dataclass, **flags)
 
 
 def test_the_parameters_and_their_types_are_the_same(pair: tuple[Any, Any]) -> None:
@@ -97,12 +106,32 @@ def test_only_frozen_ones_can_be_hashed_and_none_of_them_changed(pair: tuple[Any
             del one.size
 
 
-def test_wrong_arguments_are_refused(pair: tuple[Any, Any]) -> None:
+WRONG: list[tuple[tuple[Any, ...], dict[str, Any]]] = [
+    ((), {"size": 1}),
+    ((), {"size": 1, "secret": "s", "later": 2}),
+    ((1, "s"), {"size": 2}),
+    ((1, "s", "label", [], (), 7), {}),
+]
+
+
+@pytest.mark.parametrize(("args", "named"), WRONG)
+def test_wrong_arguments_are_refused_in_the_same_words(
+    pair: tuple[Any, Any], args: tuple[Any, ...], named: dict[str, Any]
+) -> None:
+    words = []
     for kind in pair:
-        with pytest.raises(TypeError, match="missing"):
-            kind(size=1)
-        with pytest.raises(TypeError, match="unexpected keyword argument 'later'"):
-            kind(size=1, secret="s", later=2)
+        with pytest.raises(TypeError) as caught:
+            kind(*args, **named)
+        words.append(str(caught.value))
+    assert words[0] == words[1]
+
+
+def test_many_instances_are_made_alike(flags: dict[str, bool]) -> None:
+    kind = sample(values.dataclass, **flags)
+    made = [kind(size=number, secret="s", tail=(number,)) for number in range(20)]
+    assert [(one.size, one.label, one.tail, one.later) for one in made] == [
+        (number, "none", (number,), 7) for number in range(20)
+    ]
 
 
 @values.dataclass(frozen=True, slots=True)

@@ -24,7 +24,9 @@ def main() -> None:
     # Who is asked to end cleans up and tells what was done, as after Ctrl-C.
     for asked in (signal.SIGINT, signal.SIGTERM):
         signal.signal(asked, _interrupt)
-    sys.exit(run(sys.argv[1:]))
+    code = run(sys.argv[1:])
+    gc.freeze()  # Python would look through all of them twice more before it ends
+    sys.exit(code)
 
 
 def _interrupt(_signum: int, _frame: FrameType | None) -> None:

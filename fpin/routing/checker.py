@@ -96,6 +96,11 @@ class _Pair:
     status: PieceStatus | None = None
     notes: list[str] = field(default_factory=list)
 
+    @property
+    def unadvertised(self) -> bool:
+        """Whether the provider says that it has not advertised the piece yet."""
+        return self.status is not None and self.status.status in _NOT_YET and not self.status.advertised
+
     def note(self, words: str) -> None:
         if words not in self.notes:
             self.notes.append(words)
@@ -250,10 +255,9 @@ class _Check:
             pair.status = self.peers.piece_status(pair.copy)
         except ProviderError as exc:
             pair.note(exc.message)
-        if pair.status and pair.status.status in _NOT_YET and not pair.status.advertised:
+        if pair.unadvertised:
             pair.state = "wait_sp"
-        else:  # only now: to find that an advertisement is not there, a long chain is read for a long time
-            self._name_advertisement(pair)
+        self._name_advertisement(pair)
         if self._is_processed(pair.ad_cid):
             pair.evidence = "processed"
         elif pair.status and pair.status.synced:
@@ -263,7 +267,8 @@ class _Check:
 
     def _name_advertisement(self, pair: _Pair) -> None:
         """Find out which advertisement is this piece's, from the provider's word or its signed chain."""
-        if pair.ad_cid is not None or pair.state == "not_expected":
+        # That an advertisement is not there would be found out by reading a long chain for a long time.
+        if pair.ad_cid is not None or pair.unadvertised or pair.state == "not_expected":
             return
         if pair.status and pair.status.ad_cid:
             pair.ad_cid = pair.status.ad_cid

@@ -34,8 +34,9 @@ trees = st.recursive(
 HALF = st.sampled_from([0, 1, 2])
 
 
-def pack(path: Path, profile: Profile, limit: int, jobs: int = 2) -> Packed:
-    return digest(plan(walk(path, hidden=True), profile=profile, piece_limit=limit), jobs=jobs)
+def pack(path: Path, profile: Profile, limit: int, jobs: int = 2, *, sealed: bool = True) -> Packed:
+    layout = plan(walk(path, hidden=True), profile=profile, piece_limit=limit)
+    return digest(layout, jobs=jobs, sealed=sealed)
 
 
 @contextlib.contextmanager
@@ -57,13 +58,13 @@ def piece_cid(data: bytes) -> str:
     return str(hasher.finish())
 
 
-@given(node=trees, profile=st.sampled_from(TINY), limit=st.integers(600, 1500))
+@given(node=trees, profile=st.sampled_from(TINY), limit=st.integers(600, 1500), sealed=st.booleans())
 def test_every_tree_packs_to_the_pieces_of_the_plain_packer(
-    tmp_path_factory: pytest.TempPathFactory, node: Node, profile: Profile, limit: int
+    tmp_path_factory: pytest.TempPathFactory, node: Node, profile: Profile, limit: int, sealed: bool
 ) -> None:
     root, expected = reference.pack(node, profile, limit)
     with written(node, tmp_path_factory.getbasetemp() / "any tree") as path:
-        packed = pack(path, profile, limit)
+        packed = pack(path, profile, limit, sealed=sealed)
         found = [b"".join(piece.open()) for piece in packed.pieces]
     assert packed.root_cid == root
     assert found == expected
@@ -258,20 +259,24 @@ def test_a_file_that_changed_since_the_walk_stops_the_digest(source: Path, chang
 
 
 @pytest.mark.parametrize("change", CHANGES)
-def test_a_file_that_changed_since_the_digest_stops_the_stream(source: Path, change) -> None:  # type: ignore[no-untyped-def]
+@pytest.mark.parametrize("size", [100, 3_000_000])
+def test_a_file_that_changed_since_the_digest_stops_the_stream(source: Path, change, size: int) -> None:  # type: ignore[no-untyped-def]
     path = source / "file"
-    path.write_bytes(bytes(100))
+    path.write_bytes(bytes(size))
     packed = digest(plan(walk(source)))
     change(path)
     with pytest.raises(SourceChanged, match=r"file' (changed|is gone)"):
         list(packed.pieces[0].open())
 
 
+@pytest.mark.parametrize("sealed", [True, False])
 @pytest.mark.parametrize("size", [500, 3_000_000])
-def test_a_change_that_keeps_size_time_and_inode_is_found_by_its_digest(source: Path, size: int) -> None:
+def test_a_change_that_keeps_size_time_and_inode_is_found_by_its_content(
+    source: Path, size: int, sealed: bool
+) -> None:
     path = source / "sly"
     path.write_bytes(bytes(size // 2) + b"?" * (size - size // 2))  # no two leaves are equal
-    packed = digest(plan(walk(source)))
+    packed = digest(plan(walk(source)), sealed=sealed)
     status = path.stat()
     with path.open("r+b") as file:
         file.seek(size // 2)

@@ -316,6 +316,17 @@ def test_a_provider_still_indexing_at_the_deadline_gets_one_extension(world: Wor
     assert world.time.time == pytest.approx(1240.0)
 
 
+def test_a_chain_is_not_read_while_the_provider_says_that_there_is_no_advertisement(world: World) -> None:
+    world.polls(ABSENT, ABSENT, ABSENT, found(OURS))
+    world.reports(
+        [Status(status="pending"), Status(status="creating_ad"), Status("announced", advertised=True)]
+    )
+    world.says(ADVERTISED)
+    assert check(world).ad_cid == AD
+    assert world.chain is not None
+    assert world.chain.questions == 1
+
+
 def test_a_chain_that_lies_is_told_and_proves_nothing(world: World) -> None:
     world.polls(BROKEN)
     world.confirms("indexed")

@@ -117,8 +117,10 @@ class FakePublisher(Publisher):
     def __init__(self, http: Http, *words: Published | FpinError) -> None:
         super().__init__("https://sp.example.com", b"\x00\x24" + bytes(36), http)
         self.words = list(words)
+        self.questions = 0
 
     def newest(self, context_id: bytes) -> Published:
+        self.questions += 1
         word = self.words.pop(0) if len(self.words) > 1 else self.words[0]
         if isinstance(word, FpinError):
             raise word
