@@ -1,8 +1,8 @@
 """`dataclass`: the standard library's, with methods that all classes share instead of six compiled for each.
 
 A command defines two hundred such classes when it starts and uses few of them, most only once or twice;
-compiling all their methods took 0.1 s of every start. To `dataclasses`, its functions and type checkers they are dataclasses like any
-others. Offered are the arguments that are used here; comparison by order is not.
+compiling all their methods took 0.1 s of every start. To `dataclasses`, its functions and type checkers they
+are dataclasses like any others. Offered are the arguments that are used here; comparison by order is not.
 """
 
 from __future__ import annotations
