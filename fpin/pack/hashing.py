@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from concurrent.futures import Executor, Future
 
 # Sixteen leaves of 1 MiB can be hashed side by side, faster than one by one (fpin.piece.leaves), but the
-# batches of all threads have to stay small: `add` takes 62 MB before it hashes, and 100 at most.
+# batches of all threads have to stay small: `add` takes 50 MB besides, and 100 in all at most.
 _MAX_BATCH = 16 * (2**20 + 40)  # bytes of sections
 _MAX_IN_FLIGHT = 2 * _MAX_BATCH
 _MAX_BLOCKS = 2048  # of a batch

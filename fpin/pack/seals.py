@@ -1,8 +1,8 @@
 """Seals: what tells, at the speed of memory, that bytes read a second time are those of the first time.
 
 A seal is a GMAC (NIST SP 800-38D) under a key that is drawn for this run and shown to nobody. Whatever a
-block of n bytes is changed to without knowing the key, it has the same seal with a chance of n / 2**131 at
-most: less than that of two blocks with one SHA-256 as far as anybody can tell, for a tenth of the work.
+block of n bytes is changed to by who does not know the key, its seal stays the same with a chance of
+n / 2**131 at most: of a leaf of 1 MiB, one in 10**33.
 Outside this process a seal means nothing.
 """
 

@@ -38,7 +38,7 @@ def large(tenant: Tenant, tmp_path: Path) -> Path:
 def test_bytes_that_move_are_a_bar_with_rate_and_stages_are_lines_that_stay(
     tenant: Tenant, large: Path
 ) -> None:
-    tenant.world.provider(1).faults.slow = 0.2
+    tenant.world.provider(1).faults.rate = 24 * 2**20
     with terminal(tenant.fpin, "add", large, "--provider", "1") as screen:
         assert screen.wait() == 0, screen.seen
         assert re.search(BAR, screen.seen)
@@ -66,7 +66,7 @@ def test_what_is_fetched_has_a_bar_with_the_time_that_is_left(
 def test_ctrl_c_ends_with_130_says_what_to_do_and_the_same_command_goes_on(
     tenant: Tenant, large: Path
 ) -> None:
-    tenant.world.provider(1).faults.slow = 0.5
+    tenant.world.provider(1).faults.rate = 8 * 2**20
     with terminal(tenant.fpin, "add", large, "--provider", "1") as screen:
         screen.until("uploading to provider 1")
         screen.type("\x03")
@@ -75,7 +75,7 @@ def test_ctrl_c_ends_with_130_says_what_to_do_and_the_same_command_goes_on(
     assert "fpin: interrupted; what was done is written down" in end
     assert "run the same command again to go on" in end
     assert "Traceback" not in end
-    tenant.world.provider(1).faults.slow = 0.0
+    tenant.world.provider(1).faults.rate = 0.0
     again = tenant.fpin("add", large, "--provider", "1", "--json")
     assert (again.code, again.json["complete"]) == (0, True), again.stderr
 

@@ -21,6 +21,7 @@ class Faults:
     never_advertise: bool = False  # indexes, and stops there
     never_prove: bool = False  # sends no proofs any more
     slow: float = 0.0  # seconds before every answer
+    rate: float = 0.0  # bytes a second that it takes of an upload; 0: as fast as they come
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
 
     def refusal(self, route: str) -> int | None:

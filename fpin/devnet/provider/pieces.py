@@ -80,7 +80,7 @@ class Intake:
             raise TooSmall
         self._file.truncate(self.size)
         self._file.seek(0)
-        # Only now, because it is slow here: a sender held up by it would not be seen as it really is.
+        # Only now: hashing is slow here, and no real provider holds up so much who sends to it.
         hasher = CommitmentHasher()
         while block := self._file.read(BLOCK_SIZE):
             hasher.update(block)

@@ -5,6 +5,7 @@ Source: curio pdp/handlers_upload.go (commit e0294b0f); spec storage-provider, s
 
 from __future__ import annotations
 
+import asyncio
 import uuid
 from collections.abc import AsyncIterator
 
@@ -140,6 +141,8 @@ class UploadRoutes:
     async def _receive(self, request: Request, intake: Intake) -> None:
         async for block in _blocks(request):
             await self._desk.in_thread(intake.write, block)
+            if self._faults.rate:
+                await asyncio.sleep(len(block) / self._faults.rate)
 
 
 async def _blocks(request: Request) -> AsyncIterator[bytes]:
