@@ -93,6 +93,7 @@ def bounds(work: Path, source: Path, entries: int) -> None:
         layout, size = kept(make)
         each = size / len(layout.tree)
         rows.append((f"an entry, {name}", f"{each:.0f} bytes", reached(each, at_most=ENTRY)))
+    digest(plan(walk(sparse(work / "before", MIB))), sealed=True)  # what is imported for it is no plan's
     packed, size = kept(leaves)
     each = size / packed.layout.block_count
     rows.append(
