@@ -35,7 +35,6 @@ if TYPE_CHECKING:
 # batches of all threads have to stay small: `add` takes 50 MB besides, and 100 in all at most.
 _MAX_BATCH = 16 * (2**20 + 40)  # bytes of sections
 _MAX_IN_FLIGHT = 2 * _MAX_BATCH
-_MAX_BLOCKS = 2048  # of a batch
 _MAX_PARTS = 16  # of a batch, before they are joined: many small parts cost more than a copy
 
 Sink = Callable[[int, Data], None]
@@ -66,7 +65,7 @@ def digest(
 ) -> Packed:
     """Read and hash everything; return the root CID and the pieces, the same for any number of *jobs*.
 
-    *jobs* is the number of threads, all cores by default. *spare* batches, of up to 15 MiB, are under way
+    *jobs* is the number of threads, all cores by default. *spare* batches, of up to 16 MiB, are under way
     besides one for each thread; without one, threads wait for each other at times, which costs up to a tenth
     of the speed. *progress* is told the bytes of content done so far. *sink* is given every piece's bytes in
     order as they are made, with the number of the piece; of its header, which needs the root CID, only
@@ -158,9 +157,7 @@ class _Digest:
         """Yield batches in order, while the pool reads and hashes those that follow."""
         waiting: deque[Future[_Batch]] = deque()
         for span in self.layout.pieces:
-            for start, stop in batches(
-                self.layout, span.first_block, span.end_block, self.batch_size, _MAX_BLOCKS
-            ):
+            for start, stop in batches(self.layout, span.first_block, span.end_block, self.batch_size):
                 position = self._expected_position(span, start)
                 buffer = self._buffer(self.layout.offset(stop) - self.layout.offset(start))
                 waiting.append(

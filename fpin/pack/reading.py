@@ -61,9 +61,7 @@ def room(size: int) -> Room:
     return area
 
 
-def read_sections(
-    layout: Layout, start: int, stop: int, buffer: Room, seals: Seals | None = None
-) -> Sections:
+def read_sections(layout: Layout, start: int, stop: int, buffer: Room, seals: Seals | None) -> Sections:
     """Read and hash what the blocks *start* to *stop* hold of files, into *buffer* if it is large enough.
 
     They are sealed too, with *seals*. Raises SourceChanged, naming the file, when it is not the one the tree

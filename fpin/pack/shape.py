@@ -90,11 +90,7 @@ class FileShape:
 
     def locate(self, number: int) -> tuple[int, int]:
         """Return ``(level, index)`` of the block with that number, 0 <= *number* < `block_count`."""
-        level, index = len(self.rows) - 1, 0
-        while number < self._node(level, index).blocks - 1:  # it is below this node
-            level -= 1
-            child, number = divmod(number, self.rows[level].full.blocks)
-            index = index * self.profile.width + child
+        level, index, _ = self._find(number)
         return level, index
 
     def number_at(self, offset: int) -> int:
@@ -111,12 +107,8 @@ class FileShape:
         """Return the bytes that the blocks before that number take in a CAR."""
         if number == self.block_count:
             return self.sections_size
-        level, index, before = len(self.rows) - 1, 0, 0
-        while number < (node := self._node(level, index)).blocks - 1:
-            level -= 1
-            child, number = divmod(number, self.rows[level].full.blocks)
-            index = index * self.profile.width + child
-            before += child * self.rows[level].full.sections
+        level, index, before = self._find(number)
+        node = self._node(level, index)
         return before + node.sections - node.section
 
     def leaf_at_or_after(self, number: int) -> int:
@@ -137,6 +129,16 @@ class FileShape:
             else:  # the next node stands after the last leaf of this group
                 width = self.profile.width
                 number = self.number(0, min((index // width + 1) * width, self.leaves) - 1) + 1
+
+    def _find(self, number: int) -> tuple[int, int, int]:
+        """Return level and index of a block, and the bytes of what stands before all blocks below it."""
+        level, index, before = len(self.rows) - 1, 0, 0
+        while number < self._node(level, index).blocks - 1:  # it is below this node
+            level -= 1
+            child, number = divmod(number, self.rows[level].full.blocks)
+            index = index * self.profile.width + child
+            before += child * self.rows[level].full.sections
+        return level, index, before
 
     def _node(self, level: int, index: int) -> _Node:
         row = self.rows[level]

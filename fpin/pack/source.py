@@ -23,15 +23,15 @@ from fpin.values import dataclass
 
 _CHUNK = 2**20 + 2**10  # bytes given out at a time: a leaf of 1 MiB, or four smaller ones, with their heads
 _BATCH = 4 * _CHUNK  # of sections, read and checked at a time
-_MAX_BLOCKS = 2048  # and no more blocks than that
+_MAX_BLOCKS = 2048  # of a batch
 _MAX_PARTS = 16  # of a batch, before they are joined: many small chunks cost more than a copy
 
 
-def batches(layout: Layout, start: int, stop: int, size: int, count: int) -> Iterator[tuple[int, int]]:
-    """Cut the blocks *start* to *stop* into runs of about *size* bytes and at most *count* blocks."""
+def batches(layout: Layout, start: int, stop: int, size: int) -> Iterator[tuple[int, int]]:
+    """Cut the blocks *start* to *stop* into runs of about *size* bytes and at most `_MAX_BLOCKS`."""
     while start < stop:
         end = layout.block_before(layout.offset(start) + size)
-        end = max(start + 1, min(end, stop, start + count))
+        end = max(start + 1, min(end, stop, start + _MAX_BLOCKS))
         yield start, end
         start = end
 
@@ -75,7 +75,7 @@ class PackedPiece:
         skip = offset - self._position(block)
         buffer = room(min(_BATCH, self.size))
         for start, stop in self._kept_runs(block):
-            for low, high in batches(self.layout, start, stop, _BATCH, _MAX_BLOCKS):
+            for low, high in batches(self.layout, start, stop, _BATCH):
                 for part in self._sections(low, high, buffer):
                     for position in range(skip, len(part), _CHUNK):
                         yield bytes(part[position : position + _CHUNK])

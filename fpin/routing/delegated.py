@@ -10,12 +10,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 
 from fpin.addresses import shown
-from fpin.errors import IndexerUnavailable, VerificationFailed
+from fpin.errors import VerificationFailed
 from fpin.http import Http, Reply
 from fpin.ipld import cid as cids
 from fpin.ipld.jsonbytes import read_json
 from fpin.routing import metadata, peer_id
-from fpin.routing.indexer import MAX_ANSWER, TIMEOUT, Answer, Record, is_ndjson, looked_up
+from fpin.routing.indexer import Answer, Record, ask, is_ndjson, looked_up
 
 _PROTOCOL = "transport-ipfs-gateway-http"
 MAX_RECORDS = 1000  # what routers stream at most; 100 are the rule for lists
@@ -35,19 +35,11 @@ class Router:
 
     def find(self, cid: bytes) -> Answer:
         """Ask who gives out *cid* over HTTP. Never raises for what a router can do wrong."""
+        text = cids.format_cid(cids.to_v1(cid))
+        url = f"{self.base}/routing/v1/providers/{text}?filter-protocols={_PROTOCOL}"
         # 404 is what older servers say in place of an empty list (IPIP-513).
-        return looked_up(lambda: self._get(cids.to_v1(cid)), _http_records, (400, 405, 406, 422, 501))
-
-    def _get(self, cid: bytes) -> Reply:
-        return self._http.request(
-            "GET",
-            f"{self.base}/routing/v1/providers/{cids.format_cid(cid)}?filter-protocols={_PROTOCOL}",
-            headers={"Accept": "application/json"},
-            timeout=TIMEOUT,
-            peer=f"router {self.url}",
-            error=IndexerUnavailable,
-            max_body=MAX_ANSWER,
-        )
+        refusals = (400, 405, 406, 422, 501)
+        return looked_up(lambda: ask(self._http, url, peer=f"router {self.url}"), _http_records, refusals)
 
 
 def _http_records(reply: Reply) -> Iterator[Record]:

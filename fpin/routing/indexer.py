@@ -104,6 +104,19 @@ class ProviderInfo:
     inactive: bool
 
 
+def ask(http: Http, url: str, *, peer: str) -> Reply:
+    """Return what an indexer or a router answers; raises IndexerUnavailable where there is no answer."""
+    return http.request(
+        "GET",
+        url,
+        headers={"Accept": "application/json"},
+        timeout=TIMEOUT,
+        peer=peer,
+        error=IndexerUnavailable,
+        max_body=MAX_ANSWER,
+    )
+
+
 def looked_up(
     ask: Callable[[], Reply],
     read: Callable[[Reply], Iterable[Record]],
@@ -148,10 +161,7 @@ class Indexer:
     def find(self, cid: bytes) -> Answer:
         """Ask who has *cid*. Never raises for what an indexer can do wrong."""
         # JSON, never NDJSON: `Accept` is part of cache keys, and this is the form everybody asks for (R1).
-        return self._looked_up(f"cid/{cids.format_cid(cid)}", _records)
-
-    def _looked_up(self, path: str, read: Callable[[Reply], Iterable[Record]]) -> Answer:
-        return looked_up(lambda: self._get(path), read)
+        return looked_up(lambda: self._get(f"cid/{cids.format_cid(cid)}"), _records)
 
     def ad_state(self, ad_cid: bytes) -> AdState:
         """Ask what became of an advertisement. Safe at any time: no cache entry for content is involved.
@@ -191,15 +201,7 @@ class Indexer:
         )
 
     def _get(self, path: str) -> Reply:
-        return self._http.request(
-            "GET",
-            f"{self.base}/{path}",
-            headers={"Accept": "application/json"},
-            timeout=TIMEOUT,
-            peer=f"indexer {self.url}",
-            error=IndexerUnavailable,
-            max_body=MAX_ANSWER,
-        )
+        return ask(self._http, f"{self.base}/{path}", peer=f"indexer {self.url}")
 
 
 def _records(reply: Reply) -> Iterator[Record]:

@@ -16,7 +16,7 @@ from fpin.ipld import cid as cids
 from fpin.ipld import varint
 from fpin.ipld.jsonbytes import read_json
 from fpin.routing import peer_id
-from fpin.routing.indexer import Answer, Indexer, Record, decode_base64, is_ndjson, record_of
+from fpin.routing.indexer import Answer, Indexer, Record, decode_base64, is_ndjson, looked_up, record_of
 
 DBL_SHA2_256 = 0x56
 MAX_KEYS = 100  # records of one block that are opened; each takes two more requests
@@ -64,7 +64,7 @@ class PrivateIndexer(Indexer):
     def find(self, cid: bytes) -> Answer:
         multihash = cids.multihash_of(cid)
         path = f"encrypted/multihash/{peer_id.base58(second_hash(multihash))}"
-        return self._looked_up(path, lambda reply: self._open_all(_boxes(reply), multihash))
+        return looked_up(lambda: self._get(path), lambda reply: self._open_all(_boxes(reply), multihash))
 
     def _open_all(self, boxes: Sequence[object], multihash: bytes) -> Iterator[Record]:
         keys = []
